@@ -1,0 +1,379 @@
+//! Our side of `benches/peers/workloads.md`: one JSON line a workload, to be held against PyTorch's and JAX's.
+//!
+//! `cargo bench --bench workloads -- [--mode direct] [--threads N] [--only a,b] [--seconds S]`
+
+use std::hint::black_box;
+use std::process::exit;
+use std::time::{Duration, Instant};
+
+use retrograd::{Result, Tensor, Tree, grad, hessian, hvp, jacobian, tree, vmap};
+
+/// `scale * (hash(i) - 1/2)`: the inputs that all programs share.
+fn fill<const N: usize>(seed: u64, shape: [usize; N], scale: f64) -> Tensor {
+    let n: usize = shape.iter().product();
+    let value = |i: u64| scale * (hash(seed, i) as f64 / 4_294_967_296.0 - 0.5);
+    Tensor::from_vec((0..n as u64).map(value).collect::<Vec<f64>>(), shape)
+}
+
+fn fill32<const N: usize>(seed: u64, shape: [usize; N], scale: f64) -> Tensor {
+    fill(seed, shape, scale).f32()
+}
+
+fn hash(seed: u64, i: u64) -> u64 {
+    i.wrapping_mul(2_654_435_761).wrapping_add(seed * 40_503 + 12_345) & 0xffff_ffff
+}
+
+fn labels(seed: u64, n: usize, classes: u64) -> Tensor {
+    Tensor::from_vec((0..n as u64).map(|i| ((hash(seed, i) >> 16) % classes) as i64).collect(), [n])
+}
+
+type Layers = Vec<(Tensor, Tensor)>;
+
+fn linear(x: &Tensor, layer: &(Tensor, Tensor)) -> Tensor {
+    x.matmul(&layer.0) + &layer.1
+}
+
+fn readme_loss(p: &Layers, x: &Tensor, y: &Tensor) -> Tensor {
+    let h1 = linear(x, &p[0]).tanh();
+    let h2 = linear(&h1, &p[1]).tanh();
+    let y_hat = &h2 - h2.exp().sum().log();
+    -(y_hat * y).sum()
+}
+
+fn logistic_loss(p: &Layers, x: &Tensor, t: &Tensor) -> Tensor {
+    linear(x, &p[0]).cross_entropy(t)
+}
+
+fn mlp_loss(p: &Layers, x: &Tensor, t: &Tensor) -> Tensor {
+    let h = linear(x, &p[0]).relu();
+    let h = linear(&h, &p[1]).relu();
+    linear(&h, &p[2]).cross_entropy(t)
+}
+
+fn mlp_params() -> Layers {
+    let widths = [(784, 512), (512, 256), (256, 10)];
+    let layer = |(k, (i, o)): (usize, (usize, usize))| {
+        (fill32(10 + k as u64, [i, o], 2.0 / (i as f64).sqrt()), Tensor::zeros([o]))
+    };
+    widths.into_iter().enumerate().map(layer).collect()
+}
+
+/// Embedding, then Wx, Wh, b of each layer, then the output layer.
+#[derive(Clone, Tree)]
+struct Lstm {
+    embedding: Tensor,
+    cells: Vec<[Tensor; 3]>,
+    output: (Tensor, Tensor),
+}
+
+fn lstm_loss(p: &Lstm, tokens: &Tensor, targets: &Tensor) -> Tensor {
+    let mut h = p.embedding.embedding(tokens);
+    for [wx, wh, b] in &p.cells {
+        let (mut hs, mut cs) = (Tensor::zeros([20, 200]), Tensor::zeros([20, 200]));
+        let mut outputs = Vec::with_capacity(20);
+        for t in 0..20 {
+            let x = h.narrow(1, t, 1).squeeze(1);
+            let gates = x.matmul(wx) + hs.matmul(wh) + b;
+            let [i, f, g, o] = gates.split([200; 4], 1);
+            cs = f.sigmoid() * cs + i.sigmoid() * g.tanh();
+            hs = o.sigmoid() * cs.tanh();
+            outputs.push(hs.clone());
+        }
+        h = Tensor::stack(&outputs, 1);
+    }
+    linear(&h.reshape([400, 200]), &p.output).cross_entropy(targets)
+}
+
+/// The attention's four matrices, the feed-forward's two layers, gain and bias of two norms.
+#[derive(Clone, Tree)]
+struct Block {
+    attention: [Tensor; 4],
+    feed_forward: [(Tensor, Tensor); 2],
+    norms: [(Tensor, Tensor); 2],
+}
+
+fn layer_norm(x: &Tensor, norm: &(Tensor, Tensor)) -> Tensor {
+    let centred = x - x.mean_keepdim(-1);
+    let deviation = (centred.square().mean_keepdim(-1) + 1e-5).sqrt();
+    centred / deviation * &norm.0 + &norm.1
+}
+
+fn transformer_loss(p: &Block, x: &Tensor, mask: &Tensor) -> Tensor {
+    let h = layer_norm(x, &p.norms[0]);
+    let heads = |w: &Tensor| h.matmul(w).reshape([8, 128, 4, 64]).transpose(1, 2);
+    let [q, k, v] = [heads(&p.attention[0]), heads(&p.attention[1]), heads(&p.attention[2])];
+    let weights = (q.matmul(&k.t()) / 8.0 + mask).softmax(-1);
+    let mixed = weights.matmul(&v).transpose(1, 2).reshape([8, 128, 256]);
+    let h1 = x + mixed.matmul(&p.attention[3]);
+    let h = layer_norm(&h1, &p.norms[1]);
+    let out = h1 + linear(&linear(&h, &p.feed_forward[0]).gelu(), &p.feed_forward[1]);
+    out.square().mean()
+}
+
+fn black_scholes([s, k, t, v]: &[Tensor; 4]) -> Tensor {
+    let r = 0.03;
+    let cdf = |z: &Tensor| ((z * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
+    let spread = v * t.sqrt();
+    let d1 = ((s / k).log() + (v * v * 0.5 + r) * t) / &spread;
+    let d2 = &d1 - spread;
+    (s * cdf(&d1) - k * (t * -r).exp() * cdf(&d2)).sum()
+}
+
+fn chain_loss(w: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let mut h = x.clone();
+    for _ in 0..500 {
+        h = h * w;
+        h = if h.sum().item::<f32>()? > 0.0 { h.tanh() } else { h.sin() };
+    }
+    Ok((&h * &h).sum())
+}
+
+fn ode_loss((a, y): &(Tensor, Tensor)) -> Tensor {
+    let h = 0.001;
+    let slope = |y: &Tensor| a.matmul(y).tanh();
+    let mut y = y.clone();
+    for _ in 0..1000 {
+        let k1 = slope(&y);
+        let k2 = slope(&(&y + &k1 * (h / 2.0)));
+        let k3 = slope(&(&y + &k2 * (h / 2.0)));
+        let k4 = slope(&(&y + &k3 * h));
+        y = y + (k1 + k2 * 2.0 + k3 * 2.0 + k4) * (h / 6.0);
+    }
+    (&y * &y).sum()
+}
+
+fn rosenbrock(x: &Tensor) -> Tensor {
+    let (low, high) = (x.narrow(0, 0, 99), x.narrow(0, 1, 99));
+    let valley = (high - low.square()).square() * 100.0;
+    (valley + (1.0 - low).square()).sum()
+}
+
+/// One residual of bundle adjustment: camera (11 numbers), point (3), weight.
+fn residual(p: &(Tensor, Tensor, Tensor)) -> Tensor {
+    let (camera, point, weight) = p;
+    let rotation = camera.narrow(0, 0, 3);
+    let centre = point - camera.narrow(0, 3, 3);
+    let angle = rotation.square().sum().sqrt();
+    let axis = rotation / &angle;
+    let turned = &centre * angle.cos()
+        + cross(&axis, &centre) * angle.sin()
+        + &axis * (&axis * &centre).sum() * (1.0 - angle.cos());
+    let image = turned.narrow(0, 0, 2) / turned.narrow(0, 2, 1);
+    let r2 = image.square().sum();
+    let number = |i: usize| camera.narrow(0, i, 1);
+    let distortion = number(9) * &r2 + number(10) * &r2 * &r2 + 1.0;
+    weight * (image * distortion * number(6) + camera.narrow(0, 7, 2))
+}
+
+fn cross(a: &Tensor, b: &Tensor) -> Tensor {
+    let part = |x: &Tensor, i: usize| x.narrow(0, i, 1);
+    let term = |i: usize, j: usize| part(a, i) * part(b, j) - part(a, j) * part(b, i);
+    Tensor::cat(&[term(1, 2), term(2, 0), term(0, 1)], 0)
+}
+
+/// A workload: one run of it, which yields the number to check.
+type Run = Box<dyn FnMut() -> Result<f64>>;
+
+/// Whether `check` is the loss of the fifth step, or that of the first run.
+#[derive(Clone, Copy, PartialEq)]
+enum Check {
+    FifthStep,
+    First,
+}
+
+/// A training step: gradient, then `p <- p - rate * g`.
+fn training<P: Tree + Clone + 'static>(
+    loss: fn(&P, &Tensor, &Tensor) -> Tensor,
+    params: P,
+    data: (Tensor, Tensor),
+    rate: f64,
+) -> (Check, Run) {
+    let step = grad(loss);
+    let mut params = params;
+    let run = move || {
+        let (gradient, loss) = step.call(&params, (&data.0, &data.1))?;
+        params = tree::zip(&params, &gradient, |p, g| p - g * rate);
+        loss.item::<f64>()
+    };
+    (Check::FifthStep, Box::new(run))
+}
+
+fn total<T: Tree>(outputs: &T) -> Result<f64> {
+    tree::leaves(outputs).iter().map(|leaf| leaf.f64().sum().item::<f64>()).sum()
+}
+
+fn workload(name: &str) -> Option<(Check, Run)> {
+    let first = |run: Run| (Check::First, run);
+    Some(match name {
+        "readme" => {
+            let mut y = Tensor::zeros([1, 10]);
+            y.set((0, 3), 1.0);
+            let layers = vec![
+                (fill32(2, [100, 50], 0.2), Tensor::zeros([50])),
+                (fill32(3, [50, 10], 0.2), Tensor::zeros([10])),
+            ];
+            training(readme_loss, layers, (fill32(1, [1, 100], 2.0), y), 0.01)
+        }
+        "logistic" => {
+            let layers = vec![(fill32(2, [100, 10], 0.2), Tensor::zeros([10]))];
+            training(logistic_loss, layers, (fill32(1, [1, 100], 2.0), Tensor::from([3i64])), 0.01)
+        }
+        "mlp" => training(mlp_loss, mlp_params(), (fill32(1, [128, 784], 2.0), labels(2, 128, 10)), 0.1),
+        "lstm" => {
+            let cell = |l: u64| [fill32(20 + l, [200, 800], 0.2), fill32(30 + l, [200, 800], 0.2), Tensor::zeros([800])];
+            let params = Lstm {
+                embedding: fill32(1, [10_000, 200], 0.2),
+                cells: vec![cell(0), cell(1)],
+                output: (fill32(40, [200, 10_000], 0.2), Tensor::zeros([10_000])),
+            };
+            let tokens = labels(5, 400, 10_000).reshape([20, 20]);
+            training(lstm_loss, params, (tokens, labels(6, 400, 10_000)), 1.0)
+        }
+        "transformer" => {
+            let params = Block {
+                attention: [50, 51, 52, 53].map(|seed| fill32(seed, [256, 256], 0.1)),
+                feed_forward: [
+                    (fill32(54, [256, 1024], 0.1), Tensor::zeros([1024])),
+                    (fill32(55, [1024, 256], 0.1), Tensor::zeros([256])),
+                ],
+                norms: [(); 2].map(|()| (Tensor::ones([256]), Tensor::zeros([256]))),
+            };
+            let later = Tensor::arange(128).unsqueeze(0).gt(Tensor::arange(128).unsqueeze(1));
+            let mask = later.where_(f64::NEG_INFINITY, 0.0);
+            training(transformer_loss, params, (fill32(1, [8, 128, 256], 2.0), mask), 0.1)
+        }
+        "blackscholes" => {
+            let n = [1_000_000];
+            let ps = [
+                (fill(1, n, 40.0) + 100.0).f32(),
+                (fill(2, n, 40.0) + 100.0).f32(),
+                (fill(3, n, 1.0) + 1.0).f32(),
+                (fill(4, n, 0.2) + 0.3).f32(),
+            ];
+            let d = grad(black_scholes);
+            first(Box::new(move || d.call(&ps, ()).and_then(|outputs| total(&outputs))))
+        }
+        "chain" => {
+            let (x, w) = (fill32(1, [64], 2.0), (fill(2, [64], 0.1) + 1.0).f32());
+            let d = grad(chain_loss);
+            first(Box::new(move || d.call(&w, &x).and_then(|outputs| total(&outputs))))
+        }
+        "ode" => {
+            let p = (fill(1, [64, 64], 0.5), fill(2, [64], 2.0));
+            let d = grad(ode_loss);
+            first(Box::new(move || d.call(&p, ()).and_then(|outputs| total(&outputs))))
+        }
+        "hvp" => {
+            let (p, x, t) = (mlp_params(), fill32(1, [128, 784], 2.0), labels(2, 128, 10));
+            let mut seed = 89;
+            let v = tree::map(&p, |leaf| {
+                seed += 1;
+                fill(seed, [leaf.numel()], 1.0).f32().reshape(leaf.shape())
+            });
+            let product = hvp(mlp_loss);
+            first(Box::new(move || product.call(&p, &v, (&x, &t)).and_then(|outputs| total(&outputs))))
+        }
+        "hessian" => {
+            let x = fill(1, [100], 2.0);
+            let h = hessian(rosenbrock);
+            first(Box::new(move || h.call(&x, ()).and_then(|outputs| total(&outputs))))
+        }
+        "jacobian" => {
+            let n = 30_000;
+            let base = Tensor::from([0.0, 0.0, 0.0, 0.0, 0.0, -5.0, 500.0, 0.0, 0.0, 0.0, 0.0]);
+            let p = (fill(1, [n, 11], 0.2) + base, fill(2, [n, 3], 1.0), fill(3, [n], 0.1) + 1.0);
+            let each = vmap(|p: &(Tensor, Tensor, Tensor)| jacobian(residual).mode(retrograd::Mode::Forward).call(p, ()));
+            first(Box::new(move || each.call(&p, ()).and_then(|outputs| total(&outputs))))
+        }
+        _ => return None,
+    })
+}
+
+/// In the peers' order; `cnn` needs convolution.
+const NAMES: [&str; 11] = [
+    "readme",
+    "logistic",
+    "mlp",
+    "lstm",
+    "transformer",
+    "blackscholes",
+    "ode",
+    "chain",
+    "hvp",
+    "hessian",
+    "jacobian",
+];
+
+struct Options {
+    threads: usize,
+    only: Vec<String>,
+    seconds: f64,
+}
+
+fn options() -> std::result::Result<Options, String> {
+    let mut options = Options { threads: 1, only: Vec::new(), seconds: 2.0 };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
+        match arg.as_str() {
+            // Passed by cargo.
+            "--bench" => {}
+            "--mode" => match value()?.as_str() {
+                "direct" => {}
+                mode => return Err(format!("mode `{mode}` does not exist; there is `direct`")),
+            },
+            "--threads" => options.threads = value()?.parse().map_err(|e| format!("--threads: {e}"))?,
+            "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
+            "--seconds" => options.seconds = value()?.parse().map_err(|e| format!("--seconds: {e}"))?,
+            _ => return Err(format!("unknown option {arg}; there are --mode, --threads, --only, --seconds")),
+        }
+    }
+    if options.threads != 1 {
+        return Err("one thread is what there is".to_owned());
+    }
+    Ok(options)
+}
+
+fn measure(name: &str, seconds: f64) -> Result<()> {
+    let Some((check, mut run)) = workload(name) else { return Ok(()) };
+    let start = Instant::now();
+    let mut value = black_box(run()?);
+    let first = start.elapsed();
+    if check == Check::FifthStep {
+        for _ in 0..4 {
+            value = run()?;
+        }
+    }
+    for _ in 0..3 {
+        run()?;
+    }
+    let mut times: Vec<Duration> = Vec::new();
+    let start = Instant::now();
+    while (start.elapsed().as_secs_f64() < seconds || times.len() < 20) && start.elapsed().as_secs() < 60 {
+        let turn = Instant::now();
+        black_box(run()?);
+        times.push(turn.elapsed());
+    }
+    times.sort_unstable();
+    let us = |time: Duration| time.as_secs_f64() * 1e6;
+    println!(
+        r#"{{"workload": "{name}", "program": "retrograd-direct", "threads": 1, "median_us": {:.2}, "min_us": {:.2}, "first_us": {:.0}, "check": {value:e}}}"#,
+        us(times[times.len() / 2]),
+        us(times[0]),
+        us(first),
+    );
+    Ok(())
+}
+
+fn main() {
+    let options = options().unwrap_or_else(|message| {
+        eprintln!("workloads: {message}");
+        exit(2)
+    });
+    for name in NAMES.iter().filter(|name| options.only.is_empty() || options.only.iter().any(|only| only == *name)) {
+        if let Err(error) = measure(name, options.seconds) {
+            eprintln!("{name}: {error}");
+            exit(1);
+        }
+    }
+}

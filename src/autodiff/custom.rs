@@ -1,0 +1,157 @@
+//! `custom_vjp`: a function with a derivative of its own.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, OnceLock};
+
+use super::level::{InputSet, bind_many};
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph;
+use crate::ops::{Batched, Custom, CustomRule};
+use crate::tensor::tree::{self, Tree};
+use crate::tensor::{Spec, Tensor};
+
+/// A function whose derivative is the one that you give: `forward` returns the output and what the derivative
+/// needs, `backward` turns that and the output's cotangent into the argument's.
+///
+/// Both are made of tensor operations, so that they can be batched, and `backward` can be differentiated again.
+/// They must not capture tensors that a derivative is taken of: pass those in. There is no forward mode.
+///
+/// ```
+/// use retrograd::{Tensor, custom_vjp, grad};
+///
+/// // Rounding that lets the gradient through.
+/// let round = custom_vjp(|x: &Tensor| ((x + 0.5).floor(), ()), |_: &(), dy: &Tensor| dy.clone());
+/// let d = grad(|x: &Tensor| round.call(x).square());
+/// let (dx, y) = d.call(&Tensor::from(2.6), ())?;
+/// assert_eq!((y.item::<f64>()?, dx.item::<f64>()?), (9.0, 6.0));
+/// # Ok::<(), retrograd::Error>(())
+/// ```
+pub fn custom_vjp<F, B, A, O, S>(forward: F, backward: B) -> CustomVjp<F, B, A, O, S>
+where
+    F: Fn(&A) -> (O, S) + Send + Sync + 'static,
+    B: Fn(&S, &O) -> A + Send + Sync + 'static,
+    A: Tree + Send + Sync + 'static,
+    O: Tree + Send + Sync + 'static,
+    S: Tree + Send + Sync + 'static,
+{
+    CustomVjp { rules: Arc::new(Rules { forward, backward }), signature: PhantomData }
+}
+
+/// A function with a derivative of its own; made by [`custom_vjp`].
+pub struct CustomVjp<F, B, A, O, S> {
+    rules: Arc<Rules<F, B>>,
+    signature: PhantomData<fn(A) -> (O, S)>,
+}
+
+struct Rules<F, B> {
+    forward: F,
+    backward: B,
+}
+
+impl<F, B, A, O, S> fmt::Debug for CustomVjp<F, B, A, O, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CustomVjp({})", std::any::type_name::<F>())
+    }
+}
+
+impl<F, B, A, O, S> CustomVjp<F, B, A, O, S>
+where
+    F: Fn(&A) -> (O, S) + Send + Sync + 'static,
+    B: Fn(&S, &O) -> A + Send + Sync + 'static,
+    A: Tree + Send + Sync + 'static,
+    O: Tree + Send + Sync + 'static,
+    S: Tree + Send + Sync + 'static,
+{
+    /// Calls the function. An operation in it that cannot work makes the outputs invalid.
+    ///
+    /// # Panics
+    /// If an argument leaf is invalid, unwinds with its error, which `call` of a transform turns into `Err`.
+    #[track_caller]
+    pub fn call(&self, x: &A) -> O {
+        let leaves = tree::leaves(x);
+        let argument = skeleton(x);
+        let run = Arc::new(Run { rules: self.rules.clone(), argument, parts: OnceLock::new() });
+        let y = bind_many(&Custom(run.clone()), &leaves.iter().collect::<Vec<_>>());
+        let error = y.first().and_then(|y| y.error().cloned());
+        let Some(parts) = run.parts.get() else {
+            // The forward function never ran: the error is in the one output.
+            std::panic::resume_unwind(Box::new(error.unwrap_or_else(|| Error::msg("custom_vjp did not run"))));
+        };
+        if let Some(error) = error {
+            return tree::map(&parts.output, |_| Tensor::invalid(error.clone()));
+        }
+        filled(&parts.output, &mut y.into_iter())
+    }
+}
+
+/// One call: the rules, and the structure of what they take and return.
+struct Run<F, B, A, O, S> {
+    rules: Arc<Rules<F, B>>,
+    argument: A,
+    parts: OnceLock<Parts<O, S>>,
+}
+
+/// Output and saved values, their leaves hollow.
+struct Parts<O, S> {
+    output: O,
+    outputs: usize,
+    saved: S,
+}
+
+fn skeleton<T: Tree>(tree: &T) -> T {
+    tree::map(tree, |_| Tensor::hollow())
+}
+
+fn filled<T: Tree>(skeleton: &T, leaves: &mut impl Iterator<Item = Tensor>) -> T {
+    let missing = || Tensor::invalid(Error::msg("custom_vjp: a leaf is missing"));
+    tree::map(skeleton, |_| leaves.next().unwrap_or_else(missing))
+}
+
+impl<F, B, A, O, S> fmt::Debug for Run<F, B, A, O, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("custom_vjp")
+    }
+}
+
+impl<F, B, A, O, S> CustomRule for Run<F, B, A, O, S>
+where
+    F: Fn(&A) -> (O, S) + Send + Sync + 'static,
+    B: Fn(&S, &O) -> A + Send + Sync + 'static,
+    A: Tree + Send + Sync + 'static,
+    O: Tree + Send + Sync + 'static,
+    S: Tree + Send + Sync + 'static,
+{
+    fn name(&self) -> &'static str {
+        "custom_vjp"
+    }
+
+    fn specs(&self, x: &[Spec]) -> Result<Vec<Spec>> {
+        graph::specs_of(x, |x| self.forward(x))
+    }
+
+    /// Outputs, then saved values: what a tape keeps of an operation are its outputs.
+    fn forward(&self, x: &[Tensor]) -> Result<Vec<Tensor>> {
+        let (output, saved) = (self.rules.forward)(&filled(&self.argument, &mut x.iter().cloned()));
+        let mut leaves = tree::leaves(&output);
+        let outputs = leaves.len();
+        leaves.extend(tree::leaves(&saved));
+        self.parts.get_or_init(|| Parts { output: skeleton(&output), outputs, saved: skeleton(&saved) });
+        Ok(leaves)
+    }
+
+    fn vjp(&self, _: &[Tensor], y: &[Tensor], dy: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+        let parts = self.parts.get().expect("the forward function ran");
+        let saved = filled(&parts.saved, &mut y[parts.outputs..].iter().cloned());
+        let cotangent = filled(&parts.output, &mut dy[..parts.outputs].iter().cloned());
+        let dx = (self.rules.backward)(&saved, &cotangent);
+        tree::same_paths(&self.argument, &dx).map_err(|error| {
+            Error::plain(ErrorKind::Tree, format!("custom_vjp: the backward function's result: {error}"))
+        })?;
+        Ok(tree::leaves(&dx).into_iter().map(Some).collect())
+    }
+
+    fn batched(self: Arc<Self>, size: usize, batched: InputSet) -> Arc<dyn CustomRule> {
+        Arc::new(Batched::new(self, size, batched))
+    }
+}

@@ -1,0 +1,21 @@
+//! How derivatives are had: levels (tape, dual, batch) that interpret operations, and the transforms that open them.
+
+mod batch;
+pub(crate) mod custom;
+mod dual;
+pub(crate) mod function;
+mod grad;
+mod gradcheck;
+pub(crate) mod level;
+mod tape;
+mod transform;
+
+pub(crate) use batch::Batch;
+pub use custom::{CustomVjp, custom_vjp};
+pub use function::{Argument, Arguments, Function, Loss, Output};
+pub use grad::{Grad, GradOnly, Unreached, grad, grad_only};
+pub use gradcheck::{GradCheck, gradcheck, gradgradcheck};
+pub use transform::{
+    Hessian, HessianBlocks, Hvp, Jacobian, Jvp, Mode, Pullback, Vjp, Vmap, hessian, hessian_blocks, hvp, jacobian,
+    jvp, stop_gradient, vjp, vmap,
+};

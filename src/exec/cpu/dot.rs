@@ -1,0 +1,58 @@
+//! The Dot class: products of matrices, one for each position of the leading axes.
+
+use super::gemm::{Mat, MatMut, gemm, product_naive};
+use super::operand::Operand;
+use super::{build, cast_tensor, computable};
+use crate::tensor::{DType, Spec, Tensor};
+
+pub(super) fn run(a: &Tensor, b: &Tensor, spec: Spec) -> Tensor {
+    let (a, b) = (computable(a), computable(b));
+    let wide = spec.with_dtype(spec.dtype.compute());
+    let (x, y) = (Operand::of(&a), Operand::of(&b));
+    let product = build(wide, |to| {
+        // SAFETY: the new block has room for every product, operands are valid for their shapes.
+        unsafe {
+            match wide.dtype {
+                DType::F32 => each_matrix::<f32>(&x, &y, to.cast(), gemm::<f32>),
+                DType::F64 => each_matrix::<f64>(&x, &y, to.cast(), gemm::<f64>),
+                DType::I64 => each_matrix::<i64>(&x, &y, to.cast(), product_naive::<i64>),
+                DType::I32 => each_matrix::<i32>(&x, &y, to.cast(), product_naive::<i32>),
+                DType::U8 => each_matrix::<u8>(&x, &y, to.cast(), product_naive::<u8>),
+                dtype => unreachable!("matmul on {dtype} is refused by infer"),
+            }
+        }
+    });
+    if wide == spec { product } else { cast_tensor(&product, spec) }
+}
+
+/// The product of matrices of `rows x depth` and `depth x cols`, given as `(rows, cols, depth, a, b, c)`.
+type Product<T> = unsafe fn(usize, usize, usize, Mat<T>, Mat<T>, MatMut<T>);
+
+/// # Safety
+/// Operands are valid for their shapes, and `to` has room for all products.
+unsafe fn each_matrix<T>(x: &Operand, y: &Operand, mut to: *mut T, compute: Product<T>) {
+    let lead = x.shape.rank() - 2;
+    let (rows, depth, cols) = (x.shape.dim(lead), x.shape.dim(lead + 1), y.shape.dim(lead + 1));
+    let matrix = |operand: &Operand, offset: isize| Mat {
+        // SAFETY: the offset is that of a position of the leading axes.
+        ptr: unsafe { operand.ptr.cast::<T>().offset(offset) },
+        row_stride: operand.strides[lead],
+        col_stride: operand.strides[lead + 1],
+    };
+    let count: usize = x.shape[..lead].iter().map(|&d| d as usize).product();
+    for position in 0..count {
+        let (mut rest, mut at_x, mut at_y) = (position, 0, 0);
+        for axis in (0..lead).rev() {
+            let i = (rest % x.shape.dim(axis)) as isize;
+            rest /= x.shape.dim(axis);
+            at_x += i * x.strides[axis];
+            at_y += i * y.strides[axis];
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            let c = MatMut { ptr: to, row_stride: cols as isize, col_stride: 1 };
+            compute(rows, cols, depth, matrix(x, at_x), matrix(y, at_y), c);
+            to = to.add(rows * cols);
+        }
+    }
+}

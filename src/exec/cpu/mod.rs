@@ -1,0 +1,122 @@
+//! The CPU backend: one function for each kernel class.
+
+mod cast;
+mod dot;
+mod gemm;
+pub(crate) mod isa;
+mod indexed;
+mod job;
+pub(crate) mod lanes;
+mod map;
+pub(crate) mod operand;
+mod place;
+pub(crate) mod random;
+mod reduce;
+mod view;
+
+use super::{Fold, Kernel, Opaque};
+use crate::autodiff::level::InputSet;
+use crate::error::Misfit;
+use crate::tensor::{DType, Spec, Storage, Tensor};
+use operand::Operand;
+
+/// Computes a kernel of one output on concrete inputs. The memory of `dying` inputs may be overwritten.
+pub(crate) fn run(
+    kernel: &Kernel<'_>,
+    x: &[&Tensor],
+    spec: Spec,
+    dying: InputSet,
+) -> Result<Tensor, Box<Misfit>> {
+    match kernel {
+        Kernel::Map(body) => map::run(*body, x, spec, dying),
+        Kernel::View(view) => Ok(view::run(view, x[0], spec)),
+        Kernel::Cast => Ok(cast_tensor(x[0], spec)),
+        Kernel::Reduce(fold, axes) => Ok(run_reduce(*fold, *axes, x[0], spec)),
+        Kernel::Place(base, regions) => Ok(place::run(*base, regions, x, spec, dying)),
+        Kernel::Gather(what, axis) => indexed::gather(*what, *axis, x[0], x[1], spec),
+        Kernel::Scatter(what, axis) => indexed::scatter(*what, *axis, x, spec, dying),
+        Kernel::Dot => Ok(dot::run(x[0], x[1], spec)),
+        Kernel::Random(distribution) => Ok(run_random(*distribution, x[0], spec)),
+        Kernel::Opaque(opaque) => run_opaque(*opaque, x, &[spec]).map(|mut y| y.swap_remove(0)),
+    }
+}
+
+/// Runs an operation's own code and holds it to the specs that it promised.
+pub(crate) fn run_opaque(
+    opaque: &dyn Opaque,
+    x: &[&Tensor],
+    specs: &[Spec],
+) -> Result<Vec<Tensor>, Box<Misfit>> {
+    let y = opaque.run(x).map_err(Misfit::caused)?;
+    let got: Vec<Spec> = y.iter().map(|y| *y.spec()).collect();
+    if let Some(error) = y.iter().find_map(Tensor::error) {
+        return Err(Misfit::caused(error.clone()));
+    }
+    if got != specs {
+        return Err(Misfit::shape(format!("`infer` promised {specs:?}, `forward` returned {got:?}")));
+    }
+    Ok(y)
+}
+
+/// A tensor whose elements `fill` writes, row-major without gaps.
+pub(crate) fn build(spec: Spec, fill: impl FnOnce(*mut u8)) -> Tensor {
+    let storage = Storage::with_bytes(spec.bytes());
+    fill(storage.data());
+    Tensor::from_storage(spec, storage)
+}
+
+/// `x` itself, or its elements copied to memory of their own, row-major without gaps.
+pub(crate) fn contiguous(x: &Tensor) -> Tensor {
+    let array = x.concrete().expect("kernels run on concrete tensors");
+    if array.is_contiguous() {
+        return x.clone();
+    }
+    let from = Operand::of(x);
+    // SAFETY: the new block has room for all elements.
+    build(*x.spec(), |to| unsafe { operand::copy(&from, to) })
+}
+
+/// The elements in another dtype.
+fn cast_tensor(x: &Tensor, spec: Spec) -> Tensor {
+    let from = x.spec().dtype;
+    if let Some(bits) = x.concrete().and_then(|array| array.splat()) {
+        return Tensor::splat(spec, from.number(bits));
+    }
+    let x = contiguous(x);
+    let n = spec.shape.numel();
+    // SAFETY: `x` has `n` elements without gaps and the new block has room for as many.
+    build(spec, |to| unsafe { cast::cast(from, Operand::of(&x).ptr, spec.dtype, to, n) })
+}
+
+/// The elements in the dtype that arithmetic runs in.
+fn computable(x: &Tensor) -> Tensor {
+    let dtype = x.spec().dtype;
+    if dtype.compute() == dtype { x.clone() } else { cast_tensor(x, x.spec().with_dtype(dtype.compute())) }
+}
+
+fn run_reduce(fold: Fold, axes: crate::tensor::AxisSet, x: &Tensor, spec: Spec) -> Tensor {
+    let wide = computable(x);
+    let result = match fold {
+        Fold::ArgMax | Fold::ArgMin => DType::I64,
+        _ => wide.spec().dtype,
+    };
+    let operand = Operand::of(&wide);
+    // SAFETY: the new block has room for the kept axes.
+    let y = build(spec.with_dtype(result), |y| unsafe { reduce::reduce(fold, axes, &operand, y) });
+    if result == spec.dtype { y } else { cast_tensor(&y, spec) }
+}
+
+fn run_random(distribution: crate::ops::Distribution, key: &Tensor, spec: Spec) -> Tensor {
+    let keys = contiguous(key);
+    let keys = keys.as_slice::<i64>().expect("infer admits i64 keys only");
+    let each = spec.shape.numel() / (keys.len() / 2).max(1);
+    let size = spec.dtype.size();
+    build(spec, |to| {
+        for (i, key) in keys.chunks_exact(2).enumerate() {
+            // SAFETY: the block has room for `each` elements a key.
+            unsafe {
+                random::draw(distribution, spec.dtype, [key[0], key[1]], each, to.add(i * each * size));
+            }
+        }
+    })
+}

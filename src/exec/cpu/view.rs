@@ -1,0 +1,134 @@
+//! The View class: new strides over the same memory.
+
+use super::contiguous;
+use crate::exec::{Region, View};
+use crate::tensor::{Array, Data, Repr, Shape, Spec, Strides, Tensor};
+
+pub(super) fn run(view: &View<'_>, x: &Tensor, spec: Spec) -> Tensor {
+    let array = x.concrete().expect("kernels run on concrete tensors");
+    if let Data::Splat(bits) = &array.data {
+        return Tensor::splat_bits(spec, *bits);
+    }
+    let from = x.spec().shape;
+    let strides = array.strides(&from);
+    let (offset, strides) = match view {
+        View::Reshape => match reshaped(&from, &strides, &spec.shape) {
+            Some(strides) => (0, strides),
+            None => return run(view, &contiguous(x), spec),
+        },
+        View::Permute(order) => {
+            (0, std::array::from_fn(|i| if i < from.rank() { strides[order[i] as usize] } else { 0 }))
+        }
+        View::Broadcast => (0, repeated(&from, &strides, &spec.shape)),
+        View::Slice(region) => sliced(&strides, region, &spec.shape),
+    };
+    over(array, spec, offset, strides)
+}
+
+/// A tensor over the same memory, `offset` elements further on.
+fn over(array: &Array, spec: Spec, offset: isize, strides: Strides) -> Tensor {
+    let Data::Block(storage) = &array.data else { unreachable!("splats have no strides") };
+    let strides = (!is_row_major(&spec.shape, &strides)).then(|| Box::new(strides));
+    // A view of nothing points at the start: its first element may lie outside.
+    let start = if spec.shape.numel() == 0 { 0 } else { array.offset as isize + offset };
+    let array = Array { data: Data::Block(storage.clone()), offset: start as usize, strides };
+    Tensor::from_parts(spec, Repr::Concrete(array))
+}
+
+/// Whether the strides are those of a block without gaps; axes of length 1 do not matter.
+fn is_row_major(shape: &Shape, strides: &Strides) -> bool {
+    let mut step = 1;
+    (0..shape.rank()).rev().all(|axis| {
+        let even = shape[axis] == 1 || strides[axis] == step;
+        step *= shape[axis] as isize;
+        even
+    }) || shape.numel() == 0
+}
+
+fn repeated(from: &Shape, strides: &Strides, to: &Shape) -> Strides {
+    let lead = to.rank() - from.rank();
+    let mut repeated = Strides::default();
+    for axis in 0..from.rank() {
+        if from[axis] == to[lead + axis] {
+            repeated[lead + axis] = strides[axis];
+        }
+    }
+    repeated
+}
+
+fn sliced(strides: &Strides, region: &Region, shape: &Shape) -> (isize, Strides) {
+    let mut steps = Strides::default();
+    let mut offset = 0;
+    for axis in 0..shape.rank() {
+        offset += region.start[axis] as isize * strides[axis];
+        steps[axis] = region.step[axis] as isize * strides[axis];
+    }
+    (offset, steps)
+}
+
+/// Strides of the same elements, in the same order, under another shape; none where that takes a copy.
+///
+/// Axes of either shape are gone through in step: each group of `from` axes with as many elements as a group of
+/// `to` axes must lie evenly.
+fn reshaped(from: &Shape, strides: &Strides, to: &Shape) -> Option<Strides> {
+    let mut result = Strides::default();
+    if from.numel() == 0 {
+        return Some(to.strides());
+    }
+    let kept: Vec<(usize, isize)> =
+        (0..from.rank()).filter(|&a| from[a] != 1).map(|a| (from.dim(a), strides[a])).collect();
+    let (mut i, mut j) = (0, 0);
+    while i < kept.len() {
+        let (start_i, start_j) = (i, j);
+        let (mut have, mut want) = (kept[i].0, to.dim(j));
+        while have != want {
+            if have < want {
+                i += 1;
+                have *= kept[i].0;
+            } else {
+                j += 1;
+                want *= to.dim(j);
+            }
+        }
+        let group = &kept[start_i..=i];
+        if group.windows(2).any(|pair| pair[0].1 != pair[1].1 * pair[1].0 as isize) {
+            return None;
+        }
+        let mut step = group[group.len() - 1].1;
+        for axis in (start_j..=j).rev() {
+            result[axis] = step;
+            step *= to.dim(axis) as isize;
+        }
+        i += 1;
+        j += 1;
+    }
+    Some(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(dims: &[usize]) -> Shape {
+        Shape::checked(dims).expect("valid")
+    }
+
+    #[test]
+    fn reshaping_a_gapless_tensor_never_copies() {
+        for (from, to) in [(vec![6], vec![2, 3]), (vec![2, 3, 4], vec![6, 4]), (vec![4, 1], vec![1, 2, 1, 2])] {
+            let (from, to) = (shape(&from), shape(&to));
+            let strides = reshaped(&from, &from.strides(), &to).expect("a view");
+            assert!(is_row_major(&to, &strides), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn splitting_a_transposed_axis_is_a_view_and_merging_one_is_a_copy() {
+        // [3, 4] transposed: shape [4, 3], strides [1, 4].
+        let mut strides = Strides::default();
+        strides[..2].copy_from_slice(&[1, 4]);
+        let split = reshaped(&shape(&[4, 3]), &strides, &shape(&[2, 2, 3])).expect("a view");
+        assert_eq!(split[..3], [2, 1, 4]);
+        assert!(reshaped(&shape(&[4, 3]), &strides, &shape(&[12])).is_none());
+    }
+}

@@ -1,0 +1,159 @@
+//! Where operations run. A backend executes kernel classes, not operations: [`Kernel`] is all it knows.
+
+pub(crate) mod cpu;
+pub(crate) mod expr;
+mod math;
+pub(crate) mod reference;
+pub(crate) mod scalar;
+
+use std::fmt;
+
+use crate::autodiff::level::{Call, Few, Outputs, refuse};
+use crate::error::Misfit;
+use crate::ops::Distribution;
+use crate::tensor::{AxisSet, DType, Number, Spec, Tensor};
+use expr::Expr;
+
+/// How a primitive is computed: its class, and what the class needs to know beside the specs.
+pub(crate) enum Kernel<'a> {
+    /// `y[i] = body(x0[i], x1[i], ..)`.
+    Map(&'a dyn Body),
+    /// `y[i] = x0[i]` in the output's dtype.
+    Cast,
+    /// Folds the axes of `x0`.
+    Reduce(Fold, AxisSet),
+    /// No arithmetic: the same elements under other strides.
+    View(View<'a>),
+    /// A base with the other inputs written into regions of it.
+    Place(Base, Vec<Region>),
+    /// `x0` at the indices `x1` along an axis.
+    Gather(Indexing, usize),
+    /// `x0` with `x2` added at the indices `x1` along an axis.
+    Scatter(Indexing, usize),
+    /// `y[b, i, j] = sum over k of x0[b, i, k] * x1[b, k, j]`, `b` standing for all leading axes.
+    Dot,
+    /// Numbers drawn with the key `x0` (i64: seed, counter).
+    Random(Distribution),
+    /// Code that only itself knows: the user's.
+    Opaque(&'a dyn Opaque),
+}
+
+/// How a reduction combines elements.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Fold {
+    Sum,
+    Prod,
+    /// NaN wins.
+    Max,
+    /// NaN wins.
+    Min,
+    /// Index (i64) of the first greatest element along the one axis; NaN counts as greatest.
+    ArgMax,
+    /// Index (i64) of the first least element along the one axis; NaN counts as least.
+    ArgMin,
+}
+
+/// Other strides for the same elements. The output's shape is the spec's.
+#[derive(Clone, Copy)]
+pub(crate) enum View<'a> {
+    /// Row-major order is kept.
+    Reshape,
+    /// Output axis `i` is input axis `order[i]`.
+    Permute(&'a [u8]),
+    /// Axes are aligned at the last; those of length 1 repeat.
+    Broadcast,
+    /// Output position `i` along an axis is input position `start + i * step`.
+    Slice(&'a Region),
+}
+
+/// A regular grid of positions, one start and step for each axis.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Region {
+    pub(crate) start: Vec<i64>,
+    pub(crate) step: Vec<i64>,
+}
+
+/// What a placement starts from.
+#[derive(Clone, Copy)]
+pub(crate) enum Base {
+    /// The same number everywhere; every input has a region.
+    Fill(Number),
+    /// The first input; the others have a region each.
+    First,
+}
+
+/// What an index stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Indexing {
+    /// A whole slice across the axis: the index tensor's axes take the axis' place.
+    Slices,
+    /// One element: the index tensor has the rank of the source (PyTorch's `gather`).
+    Elements,
+}
+
+/// The arithmetic of a Map: the same for a tile of numbers and for a recorded expression.
+pub(crate) trait Body: Send + Sync {
+    /// Computes `n` elements, gap-free. `dtype` is that of the last input, as arithmetic sees it.
+    ///
+    /// # Safety
+    /// Every pointer is valid for `n` elements and `y` overlaps no input.
+    unsafe fn tile(&self, dtype: DType, x: &[*const u8], y: *mut u8, n: usize);
+
+    /// The same as a recorded expression.
+    fn expr(&self) -> Expr;
+
+    /// Whether an integer zero in the last input is an error.
+    fn divides(&self) -> bool {
+        false
+    }
+
+    /// Whether elements are only moved, so that 16-bit floats need no conversion.
+    fn moves(&self) -> bool {
+        false
+    }
+}
+
+/// An operation that computes on whole tensors by itself.
+pub(crate) trait Opaque: Send + Sync {
+    fn run(&self, x: &[&Tensor]) -> crate::Result<Vec<Tensor>>;
+}
+
+impl fmt::Debug for Kernel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kernel::Map(body) => write!(f, "map {}", body.expr()),
+            Kernel::Cast => f.write_str("cast"),
+            Kernel::Reduce(fold, axes) => write!(f, "reduce {fold:?} {:?}", axes.iter().collect::<Vec<_>>()),
+            Kernel::View(_) => f.write_str("view"),
+            Kernel::Place(..) => f.write_str("place"),
+            Kernel::Gather(indexing, axis) => write!(f, "gather {indexing:?} {axis}"),
+            Kernel::Scatter(indexing, axis) => write!(f, "scatter {indexing:?} {axis}"),
+            Kernel::Dot => f.write_str("dot"),
+            Kernel::Random(distribution) => write!(f, "random {distribution:?}"),
+            Kernel::Opaque(_) => f.write_str("opaque"),
+        }
+    }
+}
+
+/// Computes a call whose inputs are all concrete.
+pub(crate) fn apply(call: Call<'_>) -> Outputs {
+    match evaluate(&call) {
+        Ok(outputs) => outputs,
+        Err(misfit) => refuse(&call, misfit),
+    }
+}
+
+fn evaluate(call: &Call<'_>) -> Result<Outputs, Box<Misfit>> {
+    if call.op.outputs() == 1 {
+        let specs = Few::map(call.inputs, |_, x| x.spec());
+        let spec = call.op.infer(specs.as_slice())?;
+        let kernel = call.op.lower(specs.as_slice());
+        return cpu::run(&kernel, call.inputs, spec, call.dying).map(Outputs::One);
+    }
+    let specs: Vec<&Spec> = call.inputs.iter().map(|x| x.spec()).collect();
+    let expected = call.op.infer_all(&specs)?;
+    match call.op.lower(&specs) {
+        Kernel::Opaque(opaque) => cpu::run_opaque(opaque, call.inputs, &expected).map(Outputs::Many),
+        kernel => unreachable!("{kernel:?} has one output"),
+    }
+}

@@ -1,0 +1,243 @@
+//! The reference interpreter of the kernel classes: slow and obvious, the oracle of every backend.
+//!
+//! It knows tensors as lists of numbers in row-major order, one element at a time, and shares nothing with a
+//! backend but the definition of the random generator.
+
+use super::expr::Expr;
+use super::{Base, Body, Fold, Indexing, Kernel, Region, View};
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::{AxisSet, DType, Number, Shape, Spec, Tensor};
+
+/// A tensor as a list.
+struct List {
+    spec: Spec,
+    values: Vec<Number>,
+}
+
+/// A position: one index for each axis.
+type Position = Vec<usize>;
+
+impl List {
+    fn of(x: &Tensor) -> List {
+        List { spec: *x.spec(), values: x.to_vec_of_numbers() }
+    }
+
+    fn at(&self, position: &[usize]) -> Number {
+        self.values[flat(&self.spec.shape, position)]
+    }
+}
+
+/// Row-major number of a position.
+fn flat(shape: &Shape, position: &[usize]) -> usize {
+    position.iter().zip(shape.iter()).fold(0, |flat, (&i, &n)| flat * n as usize + i)
+}
+
+/// All positions of a shape, in row-major order.
+fn positions(shape: &Shape) -> Vec<Position> {
+    (0..shape.numel())
+        .map(|mut rest| {
+            let mut position = vec![0; shape.rank()];
+            for axis in (0..shape.rank()).rev() {
+                position[axis] = rest % shape.dim(axis);
+                rest /= shape.dim(axis);
+            }
+            position
+        })
+        .collect()
+}
+
+/// Computes a kernel of one output, whose spec is given.
+pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor> {
+    if let Kernel::Opaque(opaque) = kernel {
+        return Ok(opaque.run(x)?.swap_remove(0));
+    }
+    if let Kernel::Random(_) = kernel {
+        // The generator is its own definition.
+        return super::cpu::run(kernel, x, spec, crate::autodiff::level::InputSet::NONE)
+            .map_err(|misfit| Error::plain(misfit.kind, misfit.message));
+    }
+    let x: Vec<List> = x.iter().map(|x| List::of(x)).collect();
+    let values = match kernel {
+        Kernel::Map(body) => map(*body, &x, spec),
+        Kernel::Cast => x[0].values.clone(),
+        Kernel::Reduce(fold, axes) => reduce(*fold, *axes, &x[0], spec),
+        Kernel::View(view) => positions(&spec.shape).iter().map(|p| viewed(view, &x[0], &spec.shape, p)).collect(),
+        Kernel::Place(base, regions) => place(*base, regions, &x, spec),
+        Kernel::Gather(what, axis) => gather(*what, *axis, &x, spec)?,
+        Kernel::Scatter(what, axis) => scatter(*what, *axis, &x, spec)?,
+        Kernel::Dot => dot(&x[0], &x[1], spec),
+        Kernel::Random(_) | Kernel::Opaque(_) => unreachable!("done above"),
+    };
+    Ok(from_numbers(spec, &values))
+}
+
+fn from_numbers(spec: Spec, values: &[Number]) -> Tensor {
+    let bytes: Vec<u8> = values.iter().flat_map(|v| spec.dtype.bits(*v)[..spec.dtype.size()].to_vec()).collect();
+    super::cpu::build(spec, |to| {
+        // SAFETY: the block has room for `spec.bytes()`, which is what the elements take.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+    })
+}
+
+fn map(body: &dyn Body, x: &[List], spec: Spec) -> Vec<Number> {
+    let expr = body.expr();
+    let domain = x[x.len() - 1].spec.dtype;
+    (0..spec.shape.numel())
+        .map(|i| evaluate(&expr, domain, &x.iter().map(|x| x.values[i]).collect::<Vec<_>>()))
+        .collect()
+}
+
+fn evaluate(expr: &Expr, domain: DType, x: &[Number]) -> Number {
+    let floats = || x.iter().map(|v| v.as_f64()).collect::<Vec<_>>();
+    let ints = || x.iter().map(|v| v.as_i64()).collect::<Vec<_>>();
+    match domain {
+        DType::F64 => Number::Float(expr.eval_f64(&floats())),
+        DType::F32 | DType::F16 | DType::BF16 => {
+            let x: Vec<f32> = floats().iter().map(|v| *v as f32).collect();
+            Number::Float(f64::from(expr.eval_f32(&x)))
+        }
+        DType::I64 => Number::Int(expr.eval_i64(&ints())),
+        DType::I32 => Number::Int(expr.eval_i32(&ints().iter().map(|v| *v as i32).collect::<Vec<_>>()).into()),
+        DType::U8 | DType::Bool => {
+            Number::Int(expr.eval_u8(&ints().iter().map(|v| *v as u8).collect::<Vec<_>>()).into())
+        }
+    }
+}
+
+fn reduce(fold: Fold, axes: AxisSet, x: &List, spec: Spec) -> Vec<Number> {
+    let mut groups: Vec<Vec<Number>> = vec![Vec::new(); spec.shape.numel()];
+    for position in positions(&x.spec.shape) {
+        let kept: Position =
+            position.iter().enumerate().filter(|(axis, _)| !axes.contains(*axis)).map(|(_, &i)| i).collect();
+        groups[flat(&spec.shape, &kept)].push(x.at(&position));
+    }
+    groups.iter().map(|group| folded(fold, x.spec.dtype, group)).collect()
+}
+
+fn folded(fold: Fold, dtype: DType, group: &[Number]) -> Number {
+    let floats = group.iter().map(|v| v.as_f64());
+    let ints = group.iter().map(|v| v.as_i64());
+    let extreme = |greatest: bool| {
+        let better = |a: f64, b: f64| (b.is_nan() && !a.is_nan()) || if greatest { b > a } else { b < a };
+        let mut best = 0;
+        for i in 1..group.len() {
+            if better(group[best].as_f64(), group[i].as_f64()) {
+                best = i;
+            }
+        }
+        best
+    };
+    match fold {
+        Fold::Sum if dtype.is_float() => Number::Float(floats.sum()),
+        Fold::Sum => Number::Int(ints.fold(0, i64::wrapping_add)),
+        Fold::Prod if dtype.is_float() => Number::Float(floats.product()),
+        Fold::Prod => Number::Int(ints.fold(1, i64::wrapping_mul)),
+        Fold::Max => group[extreme(true)],
+        Fold::Min => group[extreme(false)],
+        Fold::ArgMax => Number::Int(extreme(true) as i64),
+        Fold::ArgMin => Number::Int(extreme(false) as i64),
+    }
+}
+
+fn viewed(view: &View<'_>, x: &List, shape: &Shape, position: &[usize]) -> Number {
+    let from = &x.spec.shape;
+    match view {
+        View::Reshape => x.values[flat(shape, position)],
+        View::Permute(order) => {
+            let mut source = vec![0; from.rank()];
+            for (i, &p) in position.iter().enumerate() {
+                source[order[i] as usize] = p;
+            }
+            x.at(&source)
+        }
+        View::Broadcast => {
+            let own = &position[shape.rank() - from.rank()..];
+            let source: Position = own.iter().zip(from.iter()).map(|(&p, &n)| if n == 1 { 0 } else { p }).collect();
+            x.at(&source)
+        }
+        View::Slice(region) => x.at(&in_region(region, position)),
+    }
+}
+
+fn in_region(region: &Region, position: &[usize]) -> Position {
+    let axes = region.start.iter().zip(&region.step).zip(position);
+    axes.map(|((start, step), &p)| (start + step * p as i64) as usize).collect()
+}
+
+fn place(base: Base, regions: &[Region], x: &[List], spec: Spec) -> Vec<Number> {
+    let (mut y, parts) = match base {
+        Base::Fill(number) => (vec![number; spec.shape.numel()], x),
+        Base::First => (x[0].values.clone(), &x[1..]),
+    };
+    for (part, region) in parts.iter().zip(regions) {
+        for position in positions(&part.spec.shape) {
+            y[flat(&spec.shape, &in_region(region, &position))] = part.at(&position);
+        }
+    }
+    y
+}
+
+/// The position that an index points at.
+fn pointed(value: Number, n: usize) -> Result<usize> {
+    let value = value.as_i64();
+    let position = if value < 0 { value + n as i64 } else { value };
+    usize::try_from(position)
+        .ok()
+        .filter(|&p| p < n)
+        .ok_or_else(|| Error::plain(ErrorKind::Data, format!("index {value} is out of range for an axis of {n}")))
+}
+
+/// For a position of the gathered tensor, that of the index and that of the tensor it points into.
+fn source(what: Indexing, axis: usize, x: &Shape, index: &List, position: &[usize]) -> Result<Position> {
+    match what {
+        Indexing::Elements => {
+            let mut source = position.to_vec();
+            source[axis] = pointed(index.at(position), x.dim(axis))?;
+            Ok(source)
+        }
+        Indexing::Slices => {
+            let end = axis + index.spec.shape.rank();
+            let mut source = position[..axis].to_vec();
+            source.push(pointed(index.at(&position[axis..end]), x.dim(axis))?);
+            source.extend(&position[end..]);
+            Ok(source)
+        }
+    }
+}
+
+fn gather(what: Indexing, axis: usize, x: &[List], spec: Spec) -> Result<Vec<Number>> {
+    let from = &x[0].spec.shape;
+    positions(&spec.shape).iter().map(|p| Ok(x[0].at(&source(what, axis, from, &x[1], p)?))).collect()
+}
+
+fn scatter(what: Indexing, axis: usize, x: &[List], spec: Spec) -> Result<Vec<Number>> {
+    let mut y = x[0].values.clone();
+    for position in positions(&x[2].spec.shape) {
+        let to = flat(&spec.shape, &source(what, axis, &spec.shape, &x[1], &position)?);
+        y[to] = match (y[to], x[2].at(&position)) {
+            (Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_add(b)),
+            (a, b) => Number::Float(a.as_f64() + b.as_f64()),
+        };
+    }
+    Ok(y)
+}
+
+fn dot(a: &List, b: &List, spec: Spec) -> Vec<Number> {
+    let last = spec.shape.rank() - 1;
+    let depth = a.spec.shape.dim(last);
+    positions(&spec.shape)
+        .iter()
+        .map(|p| {
+            let term = |k: usize| {
+                let (mut left, mut right) = (p.clone(), p.clone());
+                (left[last], right[last - 1]) = (k, k);
+                (a.at(&left), b.at(&right))
+            };
+            if spec.dtype.is_float() {
+                return Number::Float((0..depth).map(term).map(|(a, b)| a.as_f64() * b.as_f64()).sum());
+            }
+            let terms = (0..depth).map(term).map(|(a, b)| a.as_i64().wrapping_mul(b.as_i64()));
+            Number::Int(terms.fold(0, i64::wrapping_add))
+        })
+        .collect()
+}

@@ -1,0 +1,8 @@
+//! How functions are recorded: the trace, its graph, and what can be done with one.
+
+mod ir;
+mod print;
+mod trace;
+mod verify;
+
+pub(crate) use trace::{draw_key, specs_of, trace};

@@ -1,0 +1,40 @@
+//! Automatic differentiation for Rust.
+//!
+//! Write an ordinary function over tensors; get its derivative with respect to your own structs, to any order.
+//!
+#![doc = include_str!("../docs/readme_example.md")]
+//!
+//! # The house
+//!
+//! | folder | what |
+//! |---|---|
+//! | `tensor/` | what a value is: [`Tensor`], [`Shape`], [`DType`], [`tree`], [`Rng`] |
+//! | `ops/` | what can be computed: every law of every primitive; the methods of [`Tensor`] |
+//! | `autodiff/` | how it is derived: levels, [`grad`], [`vjp`], [`jvp`], [`vmap`], [`jacobian`], [`hessian`], [`gradcheck`] |
+//! | `graph/` | how a function is recorded |
+//! | `exec/` | where it runs: kernel classes, the CPU backend, the reference interpreter |
+//! | [`debug`], [`check`] | finding mistakes |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate self as retrograd;
+
+mod autodiff;
+pub mod check;
+pub mod debug;
+mod error;
+mod exec;
+mod graph;
+mod ops;
+mod tensor;
+
+pub use autodiff::{
+    Argument, Arguments, CustomVjp, Function, Grad, GradCheck, GradOnly, Hessian, HessianBlocks, Hvp, Jacobian, Jvp,
+    Loss, Mode, Output, Pullback, Unreached, Vjp, Vmap, custom_vjp, grad, grad_only, gradcheck, gradgradcheck,
+    hessian, hessian_blocks, hvp, jacobian, jvp, stop_gradient, vjp, vmap,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use ops::{CustomOp, INFER, apply};
+pub use retrograd_derive::Tree;
+pub use tensor::tree::{self, Tree};
+pub use tensor::*;

@@ -1,0 +1,143 @@
+//! Activation functions. The derivatives that every network takes are primitives themselves (`*_pull`): one pass
+//! over memory instead of three, and half the entries on a tape.
+
+use super::arithmetic::{IntoOperand, scalars};
+use super::exponential::functions;
+use super::pointwise::{Domain, Elementwise, Map};
+use super::primitive::{Reads, Residuals};
+use crate::autodiff::level::{InputSet, bind};
+use crate::exec::cpu::lanes::Pointwise;
+use crate::exec::scalar::Scalar;
+use crate::tensor::Tensor;
+
+const TWO_OVER_SQRT_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI;
+
+scalars! {
+    Tanh [x] S => x.tanh();
+    TanhPull [y, v] S => v * (S::literal(1.0) - y * y);
+    Sigmoid [x] S => x.sigmoid();
+    SigmoidPull [y, v] S => v * (y * (S::literal(1.0) - y));
+    Relu [x] S => x.max(S::literal(0.0));
+    ReluPull [x, v] S => S::select(x.gt(S::literal(0.0)), v, S::literal(0.0));
+    Erf [x] S => x.erf();
+    Softplus [x] S => x.max(S::literal(0.0)) + (-x.abs()).exp().log1p();
+    ErfPull [x, v] S => v * (S::literal(TWO_OVER_SQRT_PI) * (-(x * x)).exp());
+}
+
+const X: Reads = Reads::inputs(InputSet::one(0));
+const BOTH: Reads = Reads::inputs(InputSet::one(0).union(InputSet::one(1)));
+
+functions! {
+    Tanh "tanh" Reads::OUTPUTS, |at, v| bind(&Map(TanhPull), &[at.y(), v]);
+    Sigmoid "sigmoid" Reads::OUTPUTS, |at, v| bind(&Map(SigmoidPull), &[at.y(), v]);
+    Softplus "softplus" X, |at, v| v * at.x(0).sigmoid();
+    Erf "erf" X, |at, v| bind(&Map(ErfPull), &[at.x(0), v]);
+}
+
+impl Elementwise<1> for Relu {
+    const NAME: &'static str = "relu";
+    const DOMAIN: Domain = Domain::Numbers;
+    // The output tells as much as the input: y > 0 iff x > 0. It is what the next layer keeps anyway.
+    fn reads(&self, _: usize) -> Reads {
+        Reads::OUTPUTS
+    }
+    fn scaled(&self, _: usize, at: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
+        Some(bind(&Map(ReluPull), &[at.y(), v]))
+    }
+}
+
+/// Pulls are linear in the cotangent, input 1; for input 0, `$slope` is `v * d(pull)/dx0`.
+macro_rules! pulls {
+    ($($op:ident $name:literal |$at:ident, $v:ident| $slope:expr;)*) => {$(
+        impl Elementwise<2> for $op {
+            const NAME: &'static str = $name;
+            const DOMAIN: Domain = Domain::Floats;
+            fn reads(&self, input: usize) -> Reads {
+                if input == 1 { X } else { BOTH }
+            }
+            fn scaled(&self, input: usize, $at: &Residuals<'_>, $v: &Tensor) -> Option<Tensor> {
+                Some(if input == 1 { bind(&Map($op), &[$at.x(0), $v]) } else { $slope })
+            }
+        }
+    )*};
+}
+
+pulls! {
+    TanhPull "tanh_pull" |at, v| v * at.x(1) * at.x(0) * -2.0;
+    SigmoidPull "sigmoid_pull" |at, v| v * at.x(1) * (1.0 - at.x(0) * 2.0);
+    ErfPull "erf_pull" |at, v| bind(&Map(ErfPull), &[at.x(0), &(v * at.x(1))]) * at.x(0) * -2.0;
+}
+
+impl Elementwise<2> for ReluPull {
+    const NAME: &'static str = "relu_pull";
+    const DOMAIN: Domain = Domain::Numbers;
+    fn reads(&self, input: usize) -> Reads {
+        if input == 1 { X } else { Reads::NOTHING }
+    }
+    fn scaled(&self, input: usize, at: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
+        (input == 1).then(|| bind(&Map(ReluPull), &[at.x(0), v]))
+    }
+}
+
+impl Tensor {
+    /// The hyperbolic tangent, within 2 ULP. Gradient: `dx = dy * (1 - y^2)`.
+    #[track_caller]
+    pub fn tanh(&self) -> Tensor {
+        bind(&Map(Tanh), &[self])
+    }
+
+    /// The logistic function `1 / (1 + exp(-x))`. Gradient: `dx = dy * y * (1 - y)`.
+    #[track_caller]
+    pub fn sigmoid(&self) -> Tensor {
+        bind(&Map(Sigmoid), &[self])
+    }
+
+    /// `max(x, 0)`; NaN stays NaN. Gradient: `dx = dy` where `x > 0`, else 0 (also at 0).
+    #[track_caller]
+    pub fn relu(&self) -> Tensor {
+        bind(&Map(Relu), &[self])
+    }
+
+    /// The error function, within 2 ULP. Gradient: `dx = dy * 2 / sqrt(pi) * exp(-x^2)`.
+    #[track_caller]
+    pub fn erf(&self) -> Tensor {
+        bind(&Map(Erf), &[self])
+    }
+
+    /// The Gaussian error linear unit `x * P(Z <= x)`, exact form with erf.
+    /// Gradient: of its parts. Source: Hendrycks and Gimpel, arXiv:1606.08415.
+    #[track_caller]
+    pub fn gelu(&self) -> Tensor {
+        let half = self * 0.5;
+        let cdf = (self * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0;
+        half * cdf
+    }
+
+    /// `x * sigmoid(x)`, also called swish. Gradient: of its parts.
+    #[track_caller]
+    pub fn silu(&self) -> Tensor {
+        self * self.sigmoid()
+    }
+
+    /// `log(1 + exp(x))` without overflow. Gradient: `dx = dy * sigmoid(x)`.
+    #[track_caller]
+    pub fn softplus(&self) -> Tensor {
+        bind(&Map(Softplus), &[self])
+    }
+
+    /// `x` where positive, `slope * x` elsewhere. Gradient: `dy` or `slope * dy`.
+    #[track_caller]
+    pub fn leaky_relu(&self, slope: f64) -> Tensor {
+        self.gt(0.0).where_(self, self * slope)
+    }
+
+    /// `x` held between `low` and `high`, which are numbers or tensors; broadcasting.
+    /// Gradient: `dx = dy` strictly inside, 0 at and beyond the edges (as `lax.clamp`).
+    #[track_caller]
+    pub fn clamp(&self, low: impl IntoOperand, high: impl IntoOperand) -> Tensor {
+        let (low, high) = (low.operand_for(self, "clamp"), high.operand_for(self, "clamp"));
+        let (low, high): (&Tensor, &Tensor) = (&low, &high);
+        let above = self.le(low).where_(low, self);
+        self.ge(high).where_(high, above)
+    }
+}

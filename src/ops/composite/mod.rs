@@ -1,0 +1,5 @@
+//! What is made of other operations: no laws of their own, so every transform holds for them.
+
+mod loss;
+mod shape;
+mod statistics;

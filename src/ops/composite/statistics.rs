@@ -1,0 +1,162 @@
+//! Means, variances, norms, softmax and its like.
+
+use crate::autodiff::level::misuse;
+use crate::ops::pointwise::Domain;
+use crate::ops::reduce::IntoAxes;
+use crate::tensor::Tensor;
+
+impl Tensor {
+    /// The mean of all elements. Gradient: `dy / n`, repeated.
+    #[track_caller]
+    pub fn mean(&self) -> Tensor {
+        let axes: Vec<isize> = (0..self.rank_or_zero() as isize).collect();
+        match self.count("mean", &axes) {
+            Ok(n) => self.sum() / n as f64,
+            Err(invalid) => invalid,
+        }
+    }
+
+    /// The mean over one or several axes, which go. Gradient: `dy / n`, repeated.
+    #[track_caller]
+    pub fn mean_dim(&self, axes: impl IntoAxes) -> Tensor {
+        match self.count("mean_dim", axes.as_axes()) {
+            Ok(n) => self.sum_dim(axes.as_axes()) / n as f64,
+            Err(invalid) => invalid,
+        }
+    }
+
+    /// The mean over one or several axes, which stay with length 1. Gradient: `dy / n`, repeated.
+    #[track_caller]
+    pub fn mean_keepdim(&self, axes: impl IntoAxes) -> Tensor {
+        self.mean_dim(axes.as_axes()).keeping(self, axes.as_axes())
+    }
+
+    /// The variance over one or several axes, which go: squared deviations from the mean, divided by
+    /// `n - correction` (1: unbiased, as PyTorch's default; 0: as NumPy's). Gradient: of its parts.
+    #[track_caller]
+    pub fn var_dim(&self, axes: impl IntoAxes, correction: usize) -> Tensor {
+        self.var_over("var_dim", axes.as_axes(), correction)
+    }
+
+    #[track_caller]
+    fn var_over(&self, operation: &'static str, axes: &[isize], correction: usize) -> Tensor {
+        match self.count(operation, axes) {
+            Ok(n) => {
+                let deviation = self - self.mean_keepdim(axes);
+                deviation.square().sum_dim(axes) / (n as f64 - correction as f64)
+            }
+            Err(invalid) => invalid,
+        }
+    }
+
+    /// The variance of all elements. See [`Tensor::var_dim`].
+    #[track_caller]
+    pub fn var(&self, correction: usize) -> Tensor {
+        let axes: Vec<isize> = (0..self.rank_or_zero() as isize).collect();
+        self.var_over("var", &axes, correction)
+    }
+
+    /// The standard deviation over one or several axes, which go. See [`Tensor::var_dim`].
+    #[track_caller]
+    pub fn std_dim(&self, axes: impl IntoAxes, correction: usize) -> Tensor {
+        self.var_dim(axes, correction).sqrt()
+    }
+
+    /// The standard deviation of all elements. See [`Tensor::var_dim`].
+    #[track_caller]
+    pub fn std(&self, correction: usize) -> Tensor {
+        self.var(correction).sqrt()
+    }
+
+    /// How many elements of a floating-point tensor go into each result of a reduction over the axes.
+    #[track_caller]
+    fn count(&self, operation: &'static str, axes: &[isize]) -> Result<usize, Tensor> {
+        let axes = self.axes_or(operation, axes)?;
+        if self.error().is_some() {
+            return Err(self.clone());
+        }
+        // A mean of integers would be divided as integers are: refused, as in PyTorch.
+        if let Err(misfit) = Domain::Floats.check(self.spec().dtype) {
+            return Err(misuse(operation, &[self], misfit));
+        }
+        Ok(axes.iter().map(|axis| self.spec().shape.dim(axis)).product())
+    }
+
+    /// The greatest element over the axes, as a constant: what keeps an exponential in range. Where it is not
+    /// finite, 0, so that infinities do not become NaN by being subtracted from themselves.
+    #[track_caller]
+    fn ceiling(&self, axes: &[isize]) -> Tensor {
+        let greatest = crate::ops::stopped(&self.amax_keepdim(axes));
+        greatest.isfinite().where_(&greatest, 0.0)
+    }
+
+    /// `log(sum(exp(x)))` over one or several axes, which go, without overflow. Gradient: `dy * softmax(x)`.
+    #[track_caller]
+    pub fn logsumexp(&self, axes: impl IntoAxes) -> Tensor {
+        let axes = axes.as_axes();
+        match self.count("logsumexp", axes) {
+            Ok(0) => self.exp().sum_dim(axes).log(),
+            Ok(_) => {
+                let ceiling = self.ceiling(axes);
+                let log = (self - &ceiling).exp().sum_keepdim(axes).log() + ceiling;
+                match self.axes_or("logsumexp", axes) {
+                    Ok(set) => log.reshape(set.remove_from(&self.spec().shape)),
+                    Err(invalid) => invalid,
+                }
+            }
+            Err(invalid) => invalid,
+        }
+    }
+
+    /// `exp(x) / sum(exp(x))` along an axis, without overflow. Gradient: `dx = y * (dy - sum(dy * y))`.
+    #[track_caller]
+    pub fn softmax(&self, axis: isize) -> Tensor {
+        match self.count("softmax", &[axis]) {
+            Ok(0) => self.clone(),
+            Ok(_) => {
+                let powers = (self - self.ceiling(&[axis])).exp();
+                let total = powers.sum_keepdim(axis);
+                powers / total
+            }
+            Err(invalid) => invalid,
+        }
+    }
+
+    /// `log(softmax(x))` along an axis, without overflow. Gradient: `dx = dy - softmax(x) * sum(dy)`.
+    #[track_caller]
+    pub fn log_softmax(&self, axis: isize) -> Tensor {
+        match self.count("log_softmax", &[axis]) {
+            Ok(0) => self.clone(),
+            Ok(_) => {
+                let shifted = self - self.ceiling(&[axis]);
+                let log = shifted.exp().sum_keepdim(axis).log();
+                shifted - log
+            }
+            Err(invalid) => invalid,
+        }
+    }
+
+    /// The Euclidean norm of all elements. Gradient: `dx = dy * x / y`, 0 at 0.
+    #[track_caller]
+    pub fn norm(&self) -> Tensor {
+        let axes: Vec<isize> = (0..self.rank_or_zero() as isize).collect();
+        self.norm_over("norm", &axes)
+    }
+
+    /// The Euclidean norm over one or several axes, which go. Gradient: `dx = dy * x / y`, 0 where `y` is 0.
+    #[track_caller]
+    pub fn norm_dim(&self, axes: impl IntoAxes) -> Tensor {
+        self.norm_over("norm_dim", axes.as_axes())
+    }
+
+    #[track_caller]
+    fn norm_over(&self, operation: &'static str, axes: &[isize]) -> Tensor {
+        if let Err(invalid) = self.count(operation, axes) {
+            return invalid;
+        }
+        let squares = self.square().sum_dim(axes);
+        // The root is taken of 1 where the sum is 0, so that no infinite slope meets the zero.
+        let zero = squares.eq(0.0);
+        zero.where_(0.0, zero.where_(1.0, &squares).sqrt())
+    }
+}

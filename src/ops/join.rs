@@ -1,0 +1,215 @@
+//! Putting tensors into larger ones: pad, cat, update.
+
+use super::linear::{Linear, LinearMap};
+use super::movement::too_many_axes;
+use super::pointwise::mixed_dtypes;
+use super::primitive::Residuals;
+use crate::autodiff::level::{InputSet, bind, misuse};
+use crate::error::Misfit;
+use crate::exec::{Base, Kernel, Region};
+use crate::tensor::{Number, Shape, Spec, Tensor};
+
+/// Zeros of the given shape with the input written into a region.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Place {
+    region: Region,
+    shape: Shape,
+}
+
+impl Linear for Place {
+    const NAME: &'static str = "place";
+
+    fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
+        Ok(x[0].with_shape(self.shape))
+    }
+
+    fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
+        Kernel::Place(Base::Fill(Number::Int(0)), vec![self.region.clone()])
+    }
+
+    fn transpose(&self, at: &Residuals<'_>, _: usize, dy: &Tensor) -> Tensor {
+        dy.slice_region(self.region.clone(), at.spec(0).shape)
+    }
+
+    fn batch(&self, x: &[&Tensor], _: InputSet, size: usize) -> Tensor {
+        match self.shape.with_axis(0, size) {
+            Some(shape) => bind(&LinearMap(Place { region: self.region.with_whole_axis(), shape }), x),
+            None => misuse(Self::NAME, x, too_many_axes()),
+        }
+    }
+}
+
+/// The inputs one after the other along an axis.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Cat {
+    axis: usize,
+}
+
+impl Cat {
+    fn region(&self, rank: usize, start: usize) -> Region {
+        let mut region = Region { start: vec![0; rank], step: vec![1; rank] };
+        region.start[self.axis] = start as i64;
+        region
+    }
+}
+
+impl Linear for Cat {
+    const NAME: &'static str = "cat";
+    const READS_SPECS: bool = true;
+
+    fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
+        let first = *x[0];
+        let mut total = 0;
+        for spec in x {
+            if spec.dtype != first.dtype {
+                return Err(mixed_dtypes(first.dtype, spec.dtype));
+            }
+            let (a, b) = (first.shape, spec.shape);
+            if a.rank() != b.rank() || a.with_dim(self.axis, 0) != b.with_dim(self.axis, 0) {
+                return Err(Misfit::shape(format!("shapes {a} and {b} differ beside axis {}", self.axis)));
+            }
+            total += b.dim(self.axis);
+        }
+        let mut dims = first.shape.to_vec();
+        dims[self.axis] = total;
+        Ok(first.with_shape(Shape::checked(&dims).map_err(Misfit::shape)?))
+    }
+
+    fn lower<'a>(&'a self, x: &[&Spec]) -> Kernel<'a> {
+        let mut start = 0;
+        let regions = x.iter().map(|spec| {
+            let region = self.region(spec.shape.rank(), start);
+            start += spec.shape.dim(self.axis);
+            region
+        });
+        Kernel::Place(Base::Fill(Number::Int(0)), regions.collect())
+    }
+
+    fn transpose(&self, at: &Residuals<'_>, input: usize, dy: &Tensor) -> Tensor {
+        let start: usize = (0..input).map(|i| at.spec(i).shape.dim(self.axis)).sum();
+        dy.narrow(self.axis as isize, start, at.spec(input).shape.dim(self.axis))
+    }
+
+    fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Tensor {
+        super::pointwise::bind_repeated(&LinearMap(Cat { axis: self.axis + 1 }), x, batched, size)
+    }
+}
+
+/// `x0` with a region of it replaced by `x1`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Update(Region);
+
+impl Linear for Update {
+    const NAME: &'static str = "update";
+
+    fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
+        if x[0].dtype != x[1].dtype {
+            return Err(mixed_dtypes(x[0].dtype, x[1].dtype));
+        }
+        Ok(*x[0])
+    }
+
+    fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
+        Kernel::Place(Base::First, vec![self.0.clone()])
+    }
+
+    const READS_SPECS: bool = true;
+
+    fn transpose(&self, at: &Residuals<'_>, input: usize, dy: &Tensor) -> Tensor {
+        let value = at.spec(1);
+        if input == 1 {
+            return dy.slice_region(self.0.clone(), value.shape);
+        }
+        dy.with_region(self.0.clone(), &Tensor::splat(*value, 0.0.into()))
+    }
+
+    fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Tensor {
+        super::pointwise::bind_repeated(&LinearMap(Update(self.0.with_whole_axis())), x, batched, size)
+    }
+}
+
+impl Tensor {
+    /// Zeros of the given shape with this tensor in a region of it.
+    #[track_caller]
+    pub(crate) fn placed_in_zeros(&self, shape: Shape, region: Region) -> Tensor {
+        bind(&LinearMap(Place { region, shape }), &[self])
+    }
+
+    /// This tensor with a region replaced by `value`, which has the region's shape.
+    #[track_caller]
+    pub(crate) fn with_region(&self, region: Region, value: &Tensor) -> Tensor {
+        bind(&LinearMap(Update(region)), &[self, value])
+    }
+
+    /// As [`Tensor::with_region`]; this tensor's memory is reused when nobody else sees it.
+    #[track_caller]
+    pub(crate) fn into_with_region(self, region: Region, value: &Tensor) -> Tensor {
+        crate::autodiff::level::bind_dying(&LinearMap(Update(region)), &[&self, value], InputSet::one(0))
+    }
+
+    /// The tensor with `value` around it: `padding[i]` is how many positions to add before and after axis `i`.
+    ///
+    /// Gradient: the part of `dy` where the tensor lies.
+    ///
+    /// ```
+    /// # use retrograd::Tensor;
+    /// let x = Tensor::from([1.0, 2.0]).pad([(1, 2)], 0.0);
+    /// assert_eq!(x.to_vec::<f64>()?, [0.0, 1.0, 2.0, 0.0, 0.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn pad<const N: usize>(&self, padding: [(usize, usize); N], value: impl Into<Number>) -> Tensor {
+        if self.error().is_some() {
+            return self.clone();
+        }
+        let spec = *self.spec();
+        let value = value.into();
+        if N != spec.shape.rank() {
+            let message = format!("padding for {N} axes of a tensor with {}", spec.shape.rank());
+            return misuse("pad", &[self], Misfit::shape(message).help("give one (before, after) pair an axis"));
+        }
+        if !value.fits(spec.dtype) {
+            let message = format!("the number {} is no {}", value.as_f64(), spec.dtype);
+            return misuse("pad", &[self], Misfit::dtype(message));
+        }
+        let dims: Vec<usize> = padding
+            .iter()
+            .zip(&*spec.shape)
+            .map(|(&(before, after), &dim)| before.saturating_add(dim as usize).saturating_add(after))
+            .collect();
+        let shape = match Shape::checked(&dims) {
+            Ok(shape) => shape,
+            Err(message) => return misuse("pad", &[self], Misfit::shape(message)),
+        };
+        let region = Region { start: padding.iter().map(|p| p.0 as i64).collect(), step: vec![1; N] };
+        if value.as_f64() == 0.0 {
+            return self.placed_in_zeros(shape, region);
+        }
+        Tensor::splat(spec.with_shape(shape), value).with_region(region, self)
+    }
+
+    /// Tensors one after the other along an axis; they have equal lengths along all others.
+    ///
+    /// Gradient: each gets its part of `dy`.
+    ///
+    /// ```
+    /// # use retrograd::Tensor;
+    /// let (a, b) = (Tensor::from([1.0]), Tensor::from([2.0, 3.0]));
+    /// assert_eq!(Tensor::cat(&[a, b], 0).to_vec::<f64>()?, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cat(tensors: &[Tensor], axis: isize) -> Tensor {
+        let Some(first) = tensors.first() else {
+            return misuse("cat", &[], Misfit::shape("needs at least one tensor"));
+        };
+        let refs: Vec<&Tensor> = tensors.iter().collect();
+        if let Some(invalid) = refs.iter().find(|x| x.error().is_some()) {
+            return (*invalid).clone();
+        }
+        match first.axis_or("cat", axis) {
+            Ok(axis) => bind(&LinearMap(Cat { axis }), &refs),
+            Err(invalid) => invalid,
+        }
+    }
+}

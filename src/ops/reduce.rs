@@ -1,0 +1,322 @@
+//! Reductions over any axes: sum, product, extremes and their positions.
+
+use super::linear::{Linear, LinearMap};
+use super::pointwise::Domain;
+use super::primitive::{Primitive, Reads, Residuals};
+use crate::autodiff::level::{InputSet, Outputs, bind, misuse};
+use crate::error::Misfit;
+use crate::exec::{Fold, Kernel};
+use crate::tensor::{AxisSet, DType, Shape, Spec, Tensor};
+
+/// Axes to reduce: one (`-1`), several (`[0, 2]`, a slice); negative ones count from the end.
+pub trait IntoAxes {
+    /// The axes as given.
+    #[doc(hidden)]
+    fn as_axes(&self) -> &[isize];
+}
+
+impl IntoAxes for isize {
+    fn as_axes(&self) -> &[isize] {
+        std::slice::from_ref(self)
+    }
+}
+
+impl<const N: usize> IntoAxes for [isize; N] {
+    fn as_axes(&self) -> &[isize] {
+        self
+    }
+}
+
+impl IntoAxes for &[isize] {
+    fn as_axes(&self) -> &[isize] {
+        self
+    }
+}
+
+/// The sum over axes, which go.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Sum(AxisSet);
+
+impl Linear for Sum {
+    const NAME: &'static str = "sum";
+
+    fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
+        Domain::Numbers.check(x[0].dtype)?;
+        Ok(x[0].with_shape(self.0.remove_from(&x[0].shape)))
+    }
+
+    fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
+        Kernel::Reduce(Fold::Sum, self.0)
+    }
+
+    fn transpose(&self, at: &Residuals<'_>, _: usize, dy: &Tensor) -> Tensor {
+        let shape = at.spec(0).shape;
+        dy.reshape(self.0.keep_in(&shape)).broadcast_shape(shape)
+    }
+
+    fn batch(&self, x: &[&Tensor], _: InputSet, _: usize) -> Tensor {
+        bind(&LinearMap(Sum(self.0.shifted_past(0))), x)
+    }
+}
+
+/// Product, greatest or least element over axes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Reduce {
+    fold: Fold,
+    axes: AxisSet,
+}
+
+impl Reduce {
+    /// A value of the output's shape, repeated along the reduced axes.
+    fn spread(&self, y: &Tensor, x: &Spec) -> Tensor {
+        y.reshape(self.axes.keep_in(&x.shape)).broadcast_shape(x.shape)
+    }
+
+    /// `dy/dx` of each element: the product of all others, or an even share among the extreme elements.
+    fn slope(&self, at: &Residuals<'_>) -> Tensor {
+        let x = at.x(0);
+        if self.fold == Fold::Prod {
+            return products_of_others(x, self.axes);
+        }
+        let hit = x.eq(self.spread(at.y(), x.spec())).to_dtype(x.spec().dtype);
+        let hits = bind(&LinearMap(Sum(self.axes)), &[&hit]);
+        &hit / self.spread(&hits, x.spec())
+    }
+}
+
+impl Primitive for Reduce {
+    fn name(&self) -> &'static str {
+        match self.fold {
+            Fold::Prod => "prod",
+            Fold::Max => "amax",
+            _ => "amin",
+        }
+    }
+
+    fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
+        Domain::Numbers.check(x[0].dtype)?;
+        if self.fold != Fold::Prod {
+            refuse_empty(x[0], self.axes)?;
+        }
+        Ok(x[0].with_shape(self.axes.remove_from(&x[0].shape)))
+    }
+
+    fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
+        Kernel::Reduce(self.fold, self.axes)
+    }
+
+    fn reads(&self, _: InputSet) -> Option<Reads> {
+        Some(Reads { outputs: self.fold != Fold::Prod, ..Reads::inputs(InputSet::one(0)) })
+    }
+
+    fn jvp(&self, at: &Residuals<'_>, dx: &[Option<&Tensor>], dy: &mut [Option<Tensor>]) {
+        dy[0] = dx[0].map(|dx| bind(&LinearMap(Sum(self.axes)), &[&(dx * self.slope(at))]));
+    }
+
+    fn vjp(&self, at: &Residuals<'_>, dy: &[Option<&Tensor>], _: InputSet, dx: &mut [Option<Tensor>]) {
+        dx[0] = dy[0].map(|dy| self.spread(dy, at.x(0).spec()) * self.slope(at));
+    }
+
+    fn batch(&self, x: &[&Tensor], _: InputSet, _: usize) -> Outputs {
+        Outputs::One(bind(&Reduce { axes: self.axes.shifted_past(0), ..*self }, x))
+    }
+}
+
+/// For each element the product of all others along the axes, without dividing, so zeros are no special case:
+/// in pairs, the others of `a` are `b` and the others of the pair `ab`.
+fn products_of_others(x: &Tensor, axes: AxisSet) -> Tensor {
+    /// Of a matrix, along its rows.
+    fn along_rows(x: &Tensor) -> Tensor {
+        let (rows, n) = (x.spec().shape.dim(0), x.spec().shape.dim(1));
+        if n <= 1 {
+            return Tensor::splat(*x.spec(), 1.0.into());
+        }
+        let even = if n % 2 == 0 {
+            x.clone()
+        } else {
+            let one = Tensor::splat(x.spec().with_shape(Shape::of(&[rows as u32, 1])), 1.0.into());
+            Tensor::cat(&[x.clone(), one], -1)
+        };
+        let pairs = even.reshape([rows, n.div_ceil(2), 2]);
+        let (a, b) = (pairs.narrow(-1, 0, 1), pairs.narrow(-1, 1, 1));
+        let others = along_rows(&(&a * &b).squeeze_axis(2)).unsqueeze(-1);
+        let both = Tensor::cat(&[&others * b, others * a], -1);
+        both.reshape(even.spec().shape).narrow(-1, 0, n)
+    }
+    let shape = x.spec().shape;
+    let kept = (0..shape.rank()).filter(|&axis| !axes.contains(axis));
+    let order: Vec<usize> = kept.chain(axes.iter()).collect();
+    let moved = x.permute_axes(&order);
+    let rows = axes.remove_from(&shape).numel();
+    let n: usize = axes.iter().map(|axis| shape.dim(axis)).product();
+    let others = along_rows(&moved.reshape([rows, n])).reshape(moved.spec().shape);
+    let mut back = vec![0; order.len()];
+    for (to, &from) in order.iter().enumerate() {
+        back[from] = to;
+    }
+    others.permute_axes(&back)
+}
+
+fn refuse_empty(x: &Spec, axes: AxisSet) -> Result<(), Box<Misfit>> {
+    match axes.iter().find(|&axis| x.shape[axis] == 0) {
+        Some(axis) => Err(Misfit::shape(format!("axis {axis} of {} is empty, nothing is its extreme", x.shape))),
+        None => Ok(()),
+    }
+}
+
+/// Position (i64) of the first greatest or least element along an axis, which goes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct ArgReduce {
+    fold: Fold,
+    axis: usize,
+}
+
+impl Primitive for ArgReduce {
+    fn name(&self) -> &'static str {
+        if self.fold == Fold::ArgMax { "argmax" } else { "argmin" }
+    }
+
+    fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
+        refuse_empty(x[0], AxisSet::one(self.axis))?;
+        Ok(Spec::new(x[0].shape.without(self.axis), DType::I64))
+    }
+
+    fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
+        Kernel::Reduce(self.fold, AxisSet::one(self.axis))
+    }
+
+    fn reads(&self, _: InputSet) -> Option<Reads> {
+        None
+    }
+
+    fn jvp(&self, _: &Residuals<'_>, _: &[Option<&Tensor>], _: &mut [Option<Tensor>]) {
+        unreachable!("a position has no derivative")
+    }
+
+    fn vjp(&self, _: &Residuals<'_>, _: &[Option<&Tensor>], _: InputSet, _: &mut [Option<Tensor>]) {
+        unreachable!("a position has no derivative")
+    }
+
+    fn batch(&self, x: &[&Tensor], _: InputSet, _: usize) -> Outputs {
+        Outputs::One(bind(&ArgReduce { axis: self.axis + 1, ..*self }, x))
+    }
+}
+
+impl Tensor {
+    /// The sum over a set of axes, which go. Integers and bool are summed as i64.
+    #[track_caller]
+    pub(crate) fn sum_axes(&self, axes: AxisSet) -> Tensor {
+        if self.error().is_some() {
+            return self.clone();
+        }
+        if !self.spec().dtype.is_float() && self.spec().dtype != DType::I64 {
+            return self.i64().sum_axes(axes);
+        }
+        // Axes of length 1 go without arithmetic.
+        let shape = self.spec().shape;
+        if axes.iter().all(|axis| shape[axis] == 1) {
+            return self.reshape(axes.remove_from(&shape));
+        }
+        bind(&LinearMap(Sum(axes)), &[self])
+    }
+
+    #[track_caller]
+    fn reduced(&self, operation: &'static str, fold: Fold, axes: Option<&[isize]>) -> Tensor {
+        let axes = match axes {
+            None => AxisSet::all(self.rank_or_zero()),
+            Some(axes) => match self.axes_or(operation, axes) {
+                Ok(axes) => axes,
+                Err(invalid) => return invalid,
+            },
+        };
+        if fold == Fold::Sum { self.sum_axes(axes) } else { bind(&Reduce { fold, axes }, &[self]) }
+    }
+
+    /// This reduced tensor with the axes that went back in place, of length 1.
+    #[track_caller]
+    pub(crate) fn keeping(self, of: &Tensor, axes: &[isize]) -> Tensor {
+        match of.axes_or("keepdim", axes) {
+            Ok(axes) => self.reshape(axes.keep_in(&of.spec().shape)),
+            Err(invalid) => invalid,
+        }
+    }
+
+    pub(crate) fn rank_or_zero(&self) -> usize {
+        if self.error().is_some() { 0 } else { self.spec().shape.rank() }
+    }
+
+    /// The position (i64) of the first greatest element along an axis, which goes; NaN counts as greatest.
+    /// No gradient.
+    ///
+    /// ```
+    /// # use retrograd::Tensor;
+    /// let x = Tensor::from([[1.0, 3.0], [5.0, 2.0]]);
+    /// assert_eq!(x.argmax(-1).to_vec::<i64>()?, [1, 0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn argmax(&self, axis: isize) -> Tensor {
+        match self.axis_or("argmax", axis) {
+            Ok(axis) => bind(&ArgReduce { fold: Fold::ArgMax, axis }, &[self]),
+            Err(invalid) => invalid,
+        }
+    }
+
+    /// The position (i64) of the first least element along an axis, which goes; NaN counts as least. No gradient.
+    #[track_caller]
+    pub fn argmin(&self, axis: isize) -> Tensor {
+        match self.axis_or("argmin", axis) {
+            Ok(axis) => bind(&ArgReduce { fold: Fold::ArgMin, axis }, &[self]),
+            Err(invalid) => invalid,
+        }
+    }
+
+    /// Whether any element is nonzero (or true), over all axes; bool. No gradient.
+    #[track_caller]
+    pub fn any(&self) -> Tensor {
+        self.ne(0).sum().gt(0)
+    }
+
+    /// Whether all elements are nonzero (or true), over all axes; bool, true for an empty tensor. No gradient.
+    #[track_caller]
+    pub fn all(&self) -> Tensor {
+        self.eq(0).sum().eq(0)
+    }
+
+    /// Reports a wrong reduction before it is bound.
+    #[track_caller]
+    pub(crate) fn refuse_shape(&self, operation: &'static str, message: String) -> Tensor {
+        misuse(operation, &[self], Misfit::shape(message))
+    }
+}
+
+macro_rules! reductions {
+    ($($fold:ident $all:ident $dim:ident $keepdim:ident $what:literal $gradient:literal;)*) => {
+        impl Tensor {$(
+            #[doc = concat!($what, " over all axes.\n\nGradient: ", $gradient)]
+            #[track_caller]
+            pub fn $all(&self) -> Tensor {
+                self.reduced(stringify!($all), Fold::$fold, None)
+            }
+
+            #[doc = concat!($what, " over one or several axes, which go.\n\nGradient: ", $gradient)]
+            #[track_caller]
+            pub fn $dim(&self, axes: impl IntoAxes) -> Tensor {
+                self.reduced(stringify!($dim), Fold::$fold, Some(axes.as_axes()))
+            }
+
+            #[doc = concat!($what, " over one or several axes, which stay with length 1.\n\nGradient: ", $gradient)]
+            #[track_caller]
+            pub fn $keepdim(&self, axes: impl IntoAxes) -> Tensor {
+                self.$dim(axes.as_axes()).keeping(self, axes.as_axes())
+            }
+        )*}
+    };
+}
+
+reductions! {
+    Sum sum sum_dim sum_keepdim "The sum (integers and bool as i64)" "`dy`, repeated.";
+    Prod prod prod_dim prod_keepdim "The product" "`dy` times the product of the other elements, zeros included.";
+    Max amax amax_dim amax_keepdim "The greatest element (NaN if there is one)" "`dy`, shared evenly among the greatest.";
+    Min amin amin_dim amin_keepdim "The least element (NaN if there is one)" "`dy`, shared evenly among the least.";
+}

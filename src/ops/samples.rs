@@ -1,0 +1,221 @@
+//! The inputs on which every primitive is held to its laws: one row or more a primitive, and a row for each bug
+//! that was ever found in one.
+
+use super::*;
+use crate::autodiff::level::bind;
+use crate::tensor::{DType, Rng, Tensor};
+
+/// A function made of one primitive (or of a method that binds it), with inputs to try it on.
+pub(crate) struct Sample {
+    pub(crate) name: &'static str,
+    pub(crate) inputs: Vec<Tensor>,
+    pub(crate) f: fn(&[Tensor]) -> Tensor,
+    /// Whether the derivative may be compared with a difference here: no kink, no tie.
+    pub(crate) smooth: bool,
+}
+
+fn row(name: &'static str, inputs: Vec<Tensor>, f: fn(&[Tensor]) -> Tensor) -> Sample {
+    Sample { name, inputs, f, smooth: true }
+}
+
+fn rough(name: &'static str, inputs: Vec<Tensor>, f: fn(&[Tensor]) -> Tensor) -> Sample {
+    Sample { smooth: false, ..row(name, inputs, f) }
+}
+
+/// Normally distributed numbers in f64.
+fn normal(seed: u64, shape: &[usize]) -> Tensor {
+    Rng::seed(seed).randn(shape).f64()
+}
+
+/// Numbers between 0.5 and 1.5 in f64.
+fn positive(seed: u64, shape: &[usize]) -> Tensor {
+    Rng::seed(seed).rand(shape).f64() + 0.5
+}
+
+/// Every primitive's rows.
+pub(crate) fn samples() -> Vec<Sample> {
+    [arithmetic(), functions(), tests(), selection(), reductions(), movement(), indexing(), products()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn arithmetic() -> Vec<Sample> {
+    let pair = || vec![normal(1, &[3, 4]), normal(2, &[3, 4])];
+    let powers = || vec![positive(1, &[3, 4]), normal(2, &[3, 4])];
+    vec![
+        row("add", pair(), |x| &x[0] + &x[1]),
+        row("add", vec![normal(1, &[3, 1]), normal(2, &[4])], |x| &x[0] + &x[1]),
+        row("add", vec![normal(1, &[]), normal(2, &[2, 0])], |x| &x[0] + &x[1]),
+        row("sub", pair(), |x| &x[0] - &x[1]),
+        row("mul", pair(), |x| &x[0] * &x[1]),
+        row("mul", vec![normal(1, &[2, 1, 3]), normal(2, &[4, 1])], |x| &x[0] * &x[1]),
+        row("mul", vec![normal(1, &[5])], |x| &x[0] * &x[0]),
+        row("div", vec![normal(1, &[3, 4]), positive(2, &[3, 4])], |x| &x[0] / &x[1]),
+        row("div", vec![positive(2, &[4])], |x| 1.0 / &x[0]),
+        row("neg", vec![normal(1, &[3, 4])], |x| -&x[0]),
+        row("pow", powers(), |x| x[0].pow(&x[1])),
+        row("pow", vec![normal(1, &[4])], |x| x[0].pow(3.0)),
+        row("minimum", pair(), |x| x[0].minimum(&x[1])),
+        row("maximum", pair(), |x| x[0].maximum(&x[1])),
+        rough("maximum", vec![Tensor::from([1.0, 2.0]), Tensor::from([1.0, 0.0])], |x| x[0].maximum(&x[1])),
+        row("abs", vec![normal(1, &[3, 4])], |x| x[0].abs()),
+        rough("abs", vec![Tensor::from([0.0, -0.0])], |x| x[0].abs()),
+        row("sign", vec![normal(1, &[3, 4])], |x| x[0].sign()),
+        row("floor", vec![normal(1, &[3, 4]) * 3.0], |x| x[0].floor()),
+    ]
+}
+
+fn functions() -> Vec<Sample> {
+    let any = || vec![normal(3, &[3, 5])];
+    let above = || vec![positive(3, &[3, 5])];
+    vec![
+        row("exp", any(), |x| x[0].exp()),
+        row("exp", vec![normal(3, &[])], |x| x[0].exp()),
+        row("expm1", any(), |x| x[0].expm1()),
+        row("log", above(), |x| x[0].log()),
+        row("log1p", above(), |x| x[0].log1p()),
+        row("sqrt", above(), |x| x[0].sqrt()),
+        row("sin", any(), |x| x[0].sin()),
+        row("cos", any(), |x| x[0].cos()),
+        row("tanh", any(), |x| x[0].tanh()),
+        row("tanh_pull", vec![normal(3, &[4]), normal(4, &[4])], |x| pull(&x[0], &x[1], Tensor::tanh)),
+        row("sigmoid", any(), |x| x[0].sigmoid()),
+        row("sigmoid_pull", vec![normal(3, &[4]), normal(4, &[4])], |x| pull(&x[0], &x[1], Tensor::sigmoid)),
+        row("relu", any(), |x| x[0].relu()),
+        row("relu_pull", vec![normal(3, &[4]), normal(4, &[4])], |x| pull(&x[0], &x[1], Tensor::relu)),
+        row("erf", any(), |x| x[0].erf()),
+        row("erf_pull", vec![normal(3, &[4]), normal(4, &[4])], |x| pull(&x[0], &x[1], Tensor::erf)),
+        row("softplus", any(), |x| x[0].softplus()),
+        row("gelu", any(), |x| x[0].gelu()),
+    ]
+}
+
+/// The vjp of a function, as a function of argument and cotangent: how a pull primitive is reached.
+fn pull(x: &Tensor, v: &Tensor, f: fn(&Tensor) -> Tensor) -> Tensor {
+    match crate::vjp(|x: &Tensor| f(x)).call(x, ()).and_then(|(_, pull)| pull.call(v)) {
+        Ok(dx) => dx,
+        Err(error) => Tensor::invalid(error),
+    }
+}
+
+fn tests() -> Vec<Sample> {
+    let pair = || vec![normal(1, &[3, 4]), normal(2, &[3, 4])];
+    vec![
+        row("eq", vec![Tensor::from([1.0, f64::NAN]), Tensor::from([1.0, f64::NAN])], |x| x[0].eq(&x[1])),
+        row("ne", pair(), |x| x[0].ne(&x[1])),
+        row("lt", pair(), |x| x[0].lt(&x[1])),
+        row("le", pair(), |x| x[0].le(&x[1])),
+        row("gt", pair(), |x| x[0].gt(&x[1])),
+        row("ge", pair(), |x| x[0].ge(&x[1])),
+        row("logical_and", pair(), |x| x[0].gt(0.0).logical_and(x[1].gt(0.0))),
+        row("logical_or", pair(), |x| x[0].gt(0.0).logical_or(x[1].gt(0.0))),
+        row("logical_xor", pair(), |x| x[0].gt(0.0).logical_xor(x[1].gt(0.0))),
+        row("logical_not", pair(), |x| x[0].gt(0.0).logical_not()),
+        row("isnan", vec![Tensor::from([1.0, f64::NAN, f64::INFINITY])], |x| x[0].isnan()),
+        row("isinf", vec![Tensor::from([1.0, f64::NAN, f64::INFINITY])], |x| x[0].isinf()),
+        row("isfinite", vec![Tensor::from([1.0, f64::NAN, f64::INFINITY])], |x| x[0].isfinite()),
+    ]
+}
+
+fn selection() -> Vec<Sample> {
+    let triple = || vec![normal(1, &[3, 4]), normal(2, &[3, 4]), normal(3, &[3, 4])];
+    vec![
+        row("where", triple(), |x| x[0].gt(0.0).where_(&x[1], &x[2])),
+        row("where", vec![normal(1, &[3, 1]), normal(2, &[4]), normal(3, &[])], |x| {
+            x[0].gt(0.0).where_(&x[1], &x[2])
+        }),
+        row("cast", vec![normal(1, &[3, 4])], |x| x[0].f32().f64() - x[0].f32().f64()),
+        row("cast", vec![normal(1, &[3, 4]) * 10.0], |x| x[0].i32().f64()),
+        row("clamp", vec![normal(1, &[3, 4])], |x| x[0].clamp(-0.5, 0.5)),
+    ]
+}
+
+
+fn reductions() -> Vec<Sample> {
+    let x = || vec![normal(4, &[2, 3, 4])];
+    vec![
+        row("sum", x(), |x| x[0].sum()),
+        row("sum", x(), |x| x[0].sum_dim(1)),
+        row("sum", x(), |x| x[0].sum_keepdim([0, -1])),
+        row("sum", vec![normal(4, &[0, 3])], |x| x[0].sum_dim(0)),
+        row("sum", vec![normal(4, &[])], |x| x[0].sum()),
+        row("prod", x(), |x| x[0].prod_dim(2)),
+        row("prod", x(), |x| x[0].prod_dim([0, 2])),
+        row("prod", vec![Tensor::from([[0.0, 2.0, 3.0], [0.0, 0.0, 3.0]])], |x| x[0].prod_dim(1)),
+        row("amax", x(), |x| x[0].amax_dim(1)),
+        row("amax", x(), |x| x[0].amax()),
+        rough("amax", vec![Tensor::from([[1.0, 1.0, 0.0]])], |x| x[0].amax_dim(1)),
+        row("amin", x(), |x| x[0].amin_dim([0, 2])),
+        row("argmax", x(), |x| x[0].argmax(1)),
+        row("argmin", x(), |x| x[0].argmin(-1)),
+        row("var", x(), |x| x[0].var_dim([0, 1], 1)),
+        row("softmax", x(), |x| x[0].softmax(1)),
+        row("log_softmax", x(), |x| x[0].log_softmax(-1)),
+        row("logsumexp", x(), |x| x[0].logsumexp([0, 2])),
+        row("norm", x(), |x| x[0].norm_dim(0)),
+        row("any", x(), |x| x[0].gt(2.0).any()),
+    ]
+}
+
+fn movement() -> Vec<Sample> {
+    let x = || vec![normal(5, &[2, 3, 4])];
+    vec![
+        row("reshape", x(), |x| x[0].reshape([4, 6])),
+        row("reshape", x(), |x| x[0].transpose(0, 2).reshape([24])),
+        row("permute", x(), |x| x[0].permute([2, 0, 1])),
+        row("transpose", x(), |x| x[0].t()),
+        row("movedim", x(), |x| x[0].movedim(0, -1)),
+        row("broadcast_to", vec![normal(5, &[3, 1])], |x| x[0].broadcast_to([2, 3, 4])),
+        row("broadcast_to", vec![normal(5, &[])], |x| x[0].broadcast_to([0, 3])),
+        row("slice", x(), |x| x[0].narrow(1, 1, 2)),
+        row("slice", x(), |x| x[0].narrow(2, 4, 0)),
+        row("flip", x(), |x| x[0].flip([0, 2])),
+        row("place", x(), |x| x[0].pad([(1, 0), (0, 2), (1, 1)], 0.0)),
+        row("pad", x(), |x| x[0].pad([(1, 0), (0, 2), (1, 1)], 7.0)),
+        row("cat", vec![normal(1, &[2, 3]), normal(2, &[2, 1]), normal(3, &[2, 0])], |x| Tensor::cat(x, 1)),
+        row("stack", vec![normal(1, &[2, 3]), normal(2, &[2, 3])], |x| Tensor::stack(x, -1)),
+        row("update", vec![normal(1, &[4, 3]), normal(2, &[2, 3])], |x| {
+            x[0].with_region(crate::exec::Region { start: vec![3, 0], step: vec![-2, 1] }, &x[1])
+        }),
+    ]
+}
+
+fn indexing() -> Vec<Sample> {
+    let rows = || Tensor::from([[2i64, 0], [-1, 2]]);
+    vec![
+        row("gather", vec![normal(1, &[3, 4]), rows()], |x| x[0].index_select(0, &x[1])),
+        row("gather", vec![normal(1, &[2, 3, 4]), rows()], |x| x[0].index_select(1, &x[1])),
+        row("gather", vec![normal(1, &[2, 3]), rows()], |x| x[0].gather(1, &x[1])),
+        row("gather", vec![normal(1, &[3, 2]), rows().i32()], |x| x[0].gather(0, &x[1])),
+        row("gather", vec![normal(1, &[3, 2]), Tensor::from([0i64; 0])], |x| x[0].index_select(0, &x[1])),
+        row("scatter_add", vec![normal(1, &[3, 4]), rows(), normal(2, &[2, 2, 4])], |x| {
+            x[0].index_add(0, &x[1], &x[2])
+        }),
+        row("scatter_add", vec![normal(1, &[2, 3]), rows(), normal(2, &[2, 2])], |x| {
+            x[0].scatter_add(1, &x[1], &x[2])
+        }),
+        row("scatter_add", vec![normal(1, &[5, 3]), rows(), normal(2, &[5, 2, 2])], |x| {
+            x[0].index_add(1, &x[1], &x[2])
+        }),
+    ]
+}
+
+fn products() -> Vec<Sample> {
+    vec![
+        row("matmul", vec![normal(1, &[3, 4]), normal(2, &[4, 5])], |x| x[0].matmul(&x[1])),
+        row("matmul", vec![normal(1, &[3, 4]), normal(2, &[5, 4])], |x| x[0].matmul(&x[1].t())),
+        row("matmul", vec![normal(1, &[4]), normal(2, &[4])], |x| x[0].matmul(&x[1])),
+        row("matmul", vec![normal(1, &[3, 4]), normal(2, &[4])], |x| x[0].matmul(&x[1])),
+        row("matmul", vec![normal(1, &[2, 3, 4]), normal(2, &[4, 2])], |x| x[0].matmul(&x[1])),
+        row("matmul", vec![normal(1, &[2, 1, 3, 4]), normal(2, &[3, 4, 2])], |x| x[0].matmul(&x[1])),
+        row("matmul", vec![normal(1, &[3, 0]), normal(2, &[0, 2])], |x| x[0].matmul(&x[1])),
+        row("rand", vec![Tensor::from([3i64, 4])], |x| draw(Distribution::Uniform, &x[0])),
+        row("randn", vec![Tensor::from([3i64, 4])], |x| draw(Distribution::Normal, &x[0])),
+    ]
+}
+
+fn draw(distribution: Distribution, key: &Tensor) -> Tensor {
+    let shape = Tensor::hollow().broadcast_to([2, 3]).spec().shape;
+    bind(&Random { distribution, shape, dtype: DType::F64 }, &[key])
+}

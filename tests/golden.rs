@@ -1,0 +1,183 @@
+//! Every public function agrees with JAX: its value, pull-back, push-forward and second derivative, in f64.
+//!
+//! `golden/functions.json` is made by `golden/make.py`; [`TABLE`] says how each of its names is called here.
+
+#[path = "golden/call.rs"]
+mod call;
+#[path = "golden/read.rs"]
+mod read;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use call::{Attrs, TABLE};
+use read::{Kind, Stored, Tolerance, Values, compare};
+use retrograd::{Result, Tensor, grad_only, jvp, vjp};
+use serde::Deserialize;
+
+/// One call: inputs, outputs, and for the float ones the derivatives along fixed directions. What has no
+/// derivative has `None` in its place.
+#[derive(Debug, Deserialize)]
+struct Case {
+    #[serde(rename = "fn")]
+    function: String,
+    case: String,
+    inputs: Vec<Stored>,
+    #[serde(default)]
+    attrs: Attrs,
+    outputs: Vec<Stored>,
+    /// Cotangents of the outputs, and the pull-back at them.
+    #[serde(default)]
+    w: Vec<Option<Values>>,
+    #[serde(default)]
+    vjp: Vec<Option<Values>>,
+    /// Tangents of the inputs, and the push-forward along them.
+    #[serde(default)]
+    v: Vec<Option<Values>>,
+    #[serde(default)]
+    jvp: Vec<Option<Values>>,
+    /// Directions u, and the gradient in each input of `sum_i <vjp_i(x; w), u_i>`.
+    #[serde(default)]
+    u: Vec<Option<Values>>,
+    #[serde(default)]
+    second: Vec<Option<Values>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct File {
+    cases: Vec<Case>,
+}
+
+fn cases() -> Vec<Case> {
+    let file: File = serde_json::from_str(include_str!("golden/functions.json")).expect("functions.json");
+    file.cases
+}
+
+impl Case {
+    fn floats(&self) -> Vec<Tensor> {
+        self.inputs.iter().filter(|x| x.is_float()).map(Stored::tensor).collect()
+    }
+
+    /// The function of the float inputs alone; the others stay as they are.
+    fn function(&self) -> impl Fn(&Vec<Tensor>) -> Vec<Tensor> {
+        let row = TABLE.iter().find(|(name, _)| *name == self.function);
+        let call = row.unwrap_or_else(|| panic!("no row calls `{}`", self.function)).1;
+        let inputs: Vec<(bool, Tensor)> = self.inputs.iter().map(|x| (x.is_float(), x.tensor())).collect();
+        move |floats| {
+            let mut floats = floats.iter();
+            let take = |(float, x): &(bool, Tensor)| match float {
+                true => floats.next().expect("as many as there are float inputs").clone(),
+                false => x.clone(),
+            };
+            let inputs: Vec<Tensor> = inputs.iter().map(take).collect();
+            call.outputs(&inputs, &self.attrs)
+        }
+    }
+
+    /// One bound for all derivatives of a case: a tangent in f32 rounds what comes after it.
+    fn derivative_tolerance(&self) -> Tolerance {
+        let f32 = self.inputs.iter().chain(&self.outputs).any(|x| x.dtype == Kind::F32);
+        Tolerance::of(if f32 { Kind::F32 } else { Kind::F64 })
+    }
+}
+
+/// The directions in `values` as tensors like `of`.
+fn directions(of: &[Stored], values: &[Option<Values>]) -> Vec<Tensor> {
+    of.iter().zip(values).filter_map(|(x, values)| Some(x.with(values.as_ref()?))).collect()
+}
+
+/// Compares each tensor with the present ones of `want`.
+fn agree(
+    got: &[Tensor],
+    of: &[Stored],
+    want: &[Option<Values>],
+    tolerance: Tolerance,
+) -> Result<(), String> {
+    let want: Vec<_> = of.iter().zip(want).filter_map(|(x, w)| Some((x, w.as_ref()?))).collect();
+    if got.len() != want.len() {
+        return Err(format!("{} tensors, want {}", got.len(), want.len()));
+    }
+    for (i, (got, (like, values))) in got.iter().zip(want).enumerate() {
+        compare(got, like, values, tolerance).map_err(|e| format!("[{i}] {e}"))?;
+    }
+    Ok(())
+}
+
+fn value(case: &Case) -> Result<(), String> {
+    let got = case.function()(&case.floats());
+    for (i, (got, want)) in got.iter().zip(&case.outputs).enumerate() {
+        compare(got, want, &want.data, Tolerance::of(want.dtype)).map_err(|e| format!("[{i}] {e}"))?;
+    }
+    (got.len() == case.outputs.len()).then_some(()).ok_or(format!("{} outputs", got.len()))
+}
+
+fn pull_back(case: &Case) -> Result<(), String> {
+    let f = case.function();
+    let w = directions(&case.outputs, &case.w);
+    let run = || -> Result<Vec<Tensor>> { vjp(&f).call(&case.floats(), ())?.1.call(&w) };
+    agree(&run().map_err(|e| e.to_string())?, &case.inputs, &case.vjp, case.derivative_tolerance())
+}
+
+fn push_forward(case: &Case) -> Result<(), String> {
+    let f = case.function();
+    let v = directions(&case.inputs, &case.v);
+    let (_, dy) = jvp(&f).call(&case.floats(), &v, ()).map_err(|e| e.to_string())?;
+    agree(&dy, &case.outputs, &case.jvp, case.derivative_tolerance())
+}
+
+fn second_derivative(case: &Case) -> Result<(), String> {
+    let f = case.function();
+    let (w, u) = (directions(&case.outputs, &case.w), directions(&case.inputs, &case.u));
+    let contracted = |x: &Vec<Tensor>| -> Result<Tensor> {
+        let dx = vjp(&f).call(x, ())?.1.call(&w)?;
+        Ok(dx.iter().zip(&u).fold(Tensor::from(0.0f64), |total, (dx, u)| total + (dx * u).sum().f64()))
+    };
+    let got = grad_only(&contracted).call(&case.floats(), ()).map_err(|e| e.to_string())?;
+    agree(&got, &case.inputs, &case.second, case.derivative_tolerance())
+}
+
+/// Checks every case that has what `wanted` looks for, and lists all that fail.
+fn check(part: &str, wanted: impl Fn(&Case) -> bool, agrees: impl Fn(&Case) -> Result<(), String>) {
+    let mut failures = Vec::new();
+    let cases: Vec<Case> = cases().into_iter().filter(wanted).collect();
+    for case in &cases {
+        let outcome = catch_unwind(AssertUnwindSafe(|| agrees(case)));
+        let reason = match outcome {
+            Ok(Ok(())) => continue,
+            Ok(Err(reason)) => reason,
+            Err(_) => "panicked".to_owned(),
+        };
+        failures.push(format!("{}, {}: {part} {reason}", case.function, case.case));
+    }
+    let (n, of) = (failures.len(), cases.len());
+    assert!(n == 0, "{n} of {of} cases fail:\n{}", failures.join("\n"));
+}
+
+#[test]
+fn every_function_has_a_row_and_every_row_a_case() {
+    let cases = cases();
+    let named: BTreeSet<&str> = cases.iter().map(|case| &*case.function).collect();
+    let rows: BTreeSet<&str> = TABLE.iter().map(|(name, _)| *name).collect();
+    assert_eq!(rows.len(), TABLE.len(), "a name has two rows");
+    assert_eq!(named, rows);
+}
+
+#[test]
+fn values_agree() {
+    check("value", |_| true, value);
+}
+
+#[test]
+fn pull_backs_agree() {
+    check("vjp", |case| !case.vjp.is_empty(), pull_back);
+}
+
+#[test]
+fn push_forwards_agree() {
+    check("jvp", |case| !case.jvp.is_empty(), push_forward);
+}
+
+#[test]
+fn second_derivatives_agree() {
+    check("second", |case| !case.second.is_empty(), second_derivative);
+}
