@@ -87,12 +87,7 @@ fn directions(of: &[Stored], values: &[Option<Values>]) -> Vec<Tensor> {
 }
 
 /// Compares each tensor with the present ones of `want`.
-fn agree(
-    got: &[Tensor],
-    of: &[Stored],
-    want: &[Option<Values>],
-    tolerance: Tolerance,
-) -> Result<(), String> {
+fn agree(got: &[Tensor], of: &[Stored], want: &[Option<Values>], tolerance: Tolerance) -> Result<(), String> {
     let want: Vec<_> = of.iter().zip(want).filter_map(|(x, w)| Some((x, w.as_ref()?))).collect();
     if got.len() != want.len() {
         return Err(format!("{} tensors, want {}", got.len(), want.len()));

@@ -2,10 +2,10 @@
 //!
 //! `golden/programs.json` is made by `golden/make.py`; [`PROGRAMS`] has the same programs in Rust.
 
-#[path = "golden/networks.rs"]
-mod networks;
 #[path = "golden/nesting.rs"]
 mod nesting;
+#[path = "golden/networks.rs"]
+mod networks;
 #[path = "golden/read.rs"]
 mod read;
 #[path = "golden/rules.rs"]

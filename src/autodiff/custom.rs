@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use super::level::{InputSet, bind_many};
+use super::transform::vjp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph;
 use crate::ops::{Batched, Custom, CustomRule};
@@ -14,7 +15,8 @@ use crate::tensor::{Spec, Tensor};
 /// A function whose derivative is the one that you give: `forward` returns the output and what the derivative
 /// needs, `backward` turns that and the output's cotangent into the argument's.
 ///
-/// Both are made of tensor operations, so that they can be batched, and `backward` can be differentiated again.
+/// Both are made of tensor operations, so that they can be batched, and `backward` can be differentiated again (what
+/// it reads of the saved values has the derivative of the operations that made them).
 /// They must not capture tensors that a derivative is taken of: pass those in. There is no forward mode.
 ///
 /// ```
@@ -114,6 +116,45 @@ impl<F, B, A, O, S> fmt::Debug for Run<F, B, A, O, S> {
     }
 }
 
+impl<F, B, A, O, S> Run<F, B, A, O, S>
+where
+    F: Fn(&A) -> (O, S),
+    A: Tree,
+    S: Tree,
+{
+    /// The argument's cotangent with the saved values' part in it. They have a cotangent when `backward` is
+    /// differentiated: it read them, and they are functions of the argument, with the derivative of the operations
+    /// that `forward` made them by.
+    fn with_saved(&self, x: &[Tensor], dy: &[Tensor], mut dx: Vec<Option<Tensor>>) -> Result<Vec<Option<Tensor>>> {
+        if dy.iter().all(is_zero) {
+            return Ok(dx);
+        }
+        let parts = self.parts.get().expect("the forward function ran");
+        let floats: Vec<usize> = (0..x.len()).filter(|&i| x[i].spec().dtype.is_float()).collect();
+        let saved = |floating: &Vec<Tensor>| {
+            let mut all = x.to_vec();
+            for (&i, x) in floats.iter().zip(floating) {
+                all[i] = x.clone();
+            }
+            (self.rules.forward)(&filled(&self.argument, &mut all.into_iter())).1
+        };
+        let (_, pull) = vjp(saved).call(&floats.iter().map(|&i| x[i].clone()).collect(), ())?;
+        let more = pull.call(&filled(&parts.saved, &mut dy.iter().cloned()))?;
+        for (i, more) in floats.into_iter().zip(more) {
+            dx[i] = Some(match dx[i].take() {
+                Some(dx) => dx + more,
+                None => more,
+            });
+        }
+        Ok(dx)
+    }
+}
+
+/// Whether it is known without looking at elements that they are all zero.
+fn is_zero(x: &Tensor) -> bool {
+    x.splat_number().is_some_and(|number| number.as_f64() == 0.0)
+}
+
 impl<F, B, A, O, S> CustomRule for Run<F, B, A, O, S>
 where
     F: Fn(&A) -> (O, S) + Send + Sync + 'static,
@@ -140,7 +181,7 @@ where
         Ok(leaves)
     }
 
-    fn vjp(&self, _: &[Tensor], y: &[Tensor], dy: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+    fn vjp(&self, x: &[Tensor], y: &[Tensor], dy: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
         let parts = self.parts.get().expect("the forward function ran");
         let saved = filled(&parts.saved, &mut y[parts.outputs..].iter().cloned());
         let cotangent = filled(&parts.output, &mut dy[..parts.outputs].iter().cloned());
@@ -148,7 +189,8 @@ where
         tree::same_paths(&self.argument, &dx).map_err(|error| {
             Error::plain(ErrorKind::Tree, format!("custom_vjp: the backward function's result: {error}"))
         })?;
-        Ok(tree::leaves(&dx).into_iter().map(Some).collect())
+        let dx = tree::leaves(&dx).into_iter().map(Some).collect();
+        self.with_saved(x, &dy[parts.outputs..], dx)
     }
 
     fn batched(self: Arc<Self>, size: usize, batched: InputSet) -> Arc<dyn CustomRule> {

@@ -190,17 +190,8 @@ impl Expr {
         Expr { inputs, nodes: kept.into() }
     }
 
-    /// How many inputs it has, whether it reads them or not.
-    pub(crate) fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    /// The nodes in order of evaluation; the last is the result.
-    pub(crate) fn nodes(&self) -> &[Node] {
-        &self.nodes
-    }
-
     /// Whether the result is a truth value.
+    #[cfg(test)]
     pub(crate) fn is_test(&self) -> bool {
         matches!(self.nodes.last(), Some(Node::Compare(..) | Node::Logic(..) | Node::Not(_)))
     }

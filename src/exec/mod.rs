@@ -148,7 +148,7 @@ fn evaluate(call: &Call<'_>) -> Result<Outputs, Box<Misfit>> {
         let specs = Few::map(call.inputs, |_, x| x.spec());
         let spec = call.op.infer(specs.as_slice())?;
         let kernel = call.op.lower(specs.as_slice());
-        return cpu::run(&kernel, call.inputs, spec, call.dying).map(Outputs::One);
+        return cpu::run(&kernel, call.inputs, &spec, call.dying).map(Outputs::One);
     }
     let specs: Vec<&Spec> = call.inputs.iter().map(|x| x.spec()).collect();
     let expected = call.op.infer_all(&specs)?;

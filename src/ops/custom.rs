@@ -243,7 +243,12 @@ impl Batched {
 }
 
 fn lift_all(level: &Arc<Batch>, x: &[Tensor]) -> Vec<Tensor> {
-    x.iter().map(|x| level.lift(x.clone())).collect()
+    let lift = |x: &Tensor| match x.splat_number() {
+        // One number for all examples: a cotangent that is zero can be told to be.
+        Some(number) => Tensor::splat(x.spec().with_shape(x.spec().shape.without(0)), number),
+        None => level.lift(x.clone()),
+    };
+    x.iter().map(lift).collect()
 }
 
 impl CustomRule for Batched {

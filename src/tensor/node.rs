@@ -117,7 +117,7 @@ impl Array {
 }
 
 impl Tensor {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_parts(spec: Spec, repr: Repr) -> Tensor {
         let node = take_node();
         // SAFETY: the node is ours alone, allocated for this type.
@@ -126,7 +126,7 @@ impl Tensor {
     }
 
     /// A tensor over elements that fill `storage` from its start.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_storage(spec: Spec, storage: Storage) -> Tensor {
         debug_assert!(storage.capacity() >= spec.bytes());
         let array = Array { data: Data::Block(storage), offset: 0, strides: None };

@@ -173,6 +173,12 @@ impl Tensor {
     pub(crate) fn hollow() -> Tensor {
         Tensor::splat(Spec::new(Shape::SCALAR, DType::F32), Number::Int(0))
     }
+
+    /// The number that all elements are, if the tensor is a splat.
+    pub(crate) fn splat_number(&self) -> Option<Number> {
+        let bits = self.concrete()?.splat()?;
+        Some(self.spec().dtype.number(bits))
+    }
 }
 
 impl TryFrom<&Tensor> for f64 {

@@ -16,7 +16,7 @@ const MAX_ELEMENTS: u64 = 1 << 59;
 pub struct Shape {
     /// `dims[rank..]` is all zero, so that comparing whole arrays compares shapes.
     dims: [u32; MAX_RANK],
-    rank: u8,
+    rank: u32,
 }
 
 impl Shape {
@@ -29,7 +29,7 @@ impl Shape {
         if dims.len() > MAX_RANK {
             return Err(format!("a tensor has at most {MAX_RANK} axes, got {}: {dims:?}", dims.len()));
         }
-        let mut shape = Shape { dims: [0; MAX_RANK], rank: dims.len() as u8 };
+        let mut shape = Shape { dims: [0; MAX_RANK], rank: dims.len() as u32 };
         for (axis, &dim) in dims.iter().enumerate() {
             shape.dims[axis] = u32::try_from(dim)
                 .map_err(|_| format!("axis {axis} of {dims:?} is longer than {}", u32::MAX))?;
@@ -45,7 +45,7 @@ impl Shape {
 
     /// A shape whose axes come from other valid shapes; panics where [`Shape::checked`] would refuse.
     pub(crate) fn of(dims: &[u32]) -> Shape {
-        let mut shape = Shape { dims: [0; MAX_RANK], rank: dims.len() as u8 };
+        let mut shape = Shape { dims: [0; MAX_RANK], rank: dims.len() as u32 };
         shape.dims[..dims.len()].copy_from_slice(dims);
         shape
     }
@@ -106,7 +106,7 @@ impl Shape {
         }
         let mut shape = self;
         shape.dims[self.rank()..self.rank() + other.len()].copy_from_slice(other);
-        shape.rank += other.len() as u8;
+        shape.rank += other.len() as u32;
         shape.countable()
     }
 

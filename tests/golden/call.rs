@@ -121,7 +121,7 @@ pub(crate) const TABLE: &[(&str, Row)] = &[
     ("narrow", General(|x, a| x[0].narrow(a.axis, a.start, a.length))),
     ("ne", Binary(|a, b| a.ne(b))),
     ("neg", Unary(|x| -x)),
-    ("norm", General(|x, a| a.axes.as_ref().map_or_else(|| x[0].norm(), |n| x[0].norm_dim(&n[..])))),
+    ("norm", General(norm)),
     ("one_hot", General(|x, a| x[0].one_hot(a.classes))),
     ("outer", Binary(Tensor::outer)),
     ("pad", General(pad)),
@@ -144,7 +144,7 @@ pub(crate) const TABLE: &[(&str, Row)] = &[
     ("square", Unary(Tensor::square)),
     ("squeeze", General(|x, a| x[0].squeeze(a.axis))),
     ("stack", General(|x, a| Tensor::stack(x, a.axis))),
-    ("std", General(|x, a| a.axes.as_ref().map_or_else(|| x[0].std(a.correction), |n| x[0].std_dim(&n[..], a.correction)))),
+    ("std", General(std)),
     ("sub", Binary(|a, b| a - b)),
     ("sum", General(|x, a| reduced(&x[0], a, Tensor::sum, |x, n| x.sum_dim(n), |x, n| x.sum_keepdim(n)))),
     ("t", Unary(Tensor::t)),
@@ -152,7 +152,7 @@ pub(crate) const TABLE: &[(&str, Row)] = &[
     ("transpose", General(|x, a| x[0].transpose(a.pair()[0], a.pair()[1]))),
     ("unsqueeze", General(|x, a| x[0].unsqueeze(a.axis))),
     ("update", General(|x, a| x[0].with(a.slices(), &x[1]))),
-    ("var", General(|x, a| a.axes.as_ref().map_or_else(|| x[0].var(a.correction), |n| x[0].var_dim(&n[..], a.correction)))),
+    ("var", General(var)),
     ("where", General(|x, _| x[0].where_(&x[1], &x[2]))),
     ("with", General(|x, a| x[0].with(a.index(&x[2..]), &x[1]))),
 ];
@@ -167,7 +167,10 @@ impl Attrs {
     }
 
     fn slices(&self) -> Vec<IndexItem> {
-        self.slices.iter().map(|&(start, end, step)| Slice::new(start, end, step.unwrap_or(1)).into()).collect()
+        self.slices
+            .iter()
+            .map(|&(start, end, step)| Slice::new(start, end, step.unwrap_or(1)).into())
+            .collect()
     }
 
     fn index(&self, tensors: &[Tensor]) -> Vec<IndexItem> {
@@ -194,6 +197,27 @@ fn reduced(x: &Tensor, attrs: &Attrs, all: fn(&Tensor) -> Tensor, over: Over, ke
     }
 }
 
+fn norm(x: &[Tensor], attrs: &Attrs) -> Tensor {
+    match &attrs.axes {
+        None => x[0].norm(),
+        Some(axes) => x[0].norm_dim(&axes[..]),
+    }
+}
+
+fn std(x: &[Tensor], attrs: &Attrs) -> Tensor {
+    match &attrs.axes {
+        None => x[0].std(attrs.correction),
+        Some(axes) => x[0].std_dim(&axes[..], attrs.correction),
+    }
+}
+
+fn var(x: &[Tensor], attrs: &Attrs) -> Tensor {
+    match &attrs.axes {
+        None => x[0].var(attrs.correction),
+        Some(axes) => x[0].var_dim(&axes[..], attrs.correction),
+    }
+}
+
 /// The slice as an array of a length known to the compiler.
 fn array<T: Copy, const N: usize>(values: &[T]) -> [T; N] {
     values.try_into().unwrap_or_else(|_| panic!("{} values, want {N}", values.len()))
@@ -214,7 +238,8 @@ fn permute(x: &[Tensor], attrs: &Attrs) -> Tensor {
 }
 
 fn pad(x: &[Tensor], attrs: &Attrs) -> Tensor {
-    let padding: Vec<(usize, usize)> = attrs.before.iter().copied().zip(attrs.after.iter().copied()).collect();
+    let padding: Vec<(usize, usize)> =
+        attrs.before.iter().copied().zip(attrs.after.iter().copied()).collect();
     match padding.len() {
         1 => x[0].pad(array::<_, 1>(&padding), attrs.value),
         _ => x[0].pad(array::<_, 2>(&padding), attrs.value),

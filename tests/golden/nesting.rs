@@ -1,8 +1,6 @@
 //! Derivatives of derivatives and batches of both, nested in every order.
 
-use retrograd::{
-    Mode, Result, Tensor, grad, grad_only, hessian, jacobian, jvp, vjp, vmap,
-};
+use retrograd::{Mode, Result, Tensor, grad, grad_only, hessian, jacobian, jvp, vjp, vmap};
 
 use crate::{Inputs, Results, results};
 
@@ -165,9 +163,8 @@ fn bilinear(a: &Tensor, x: &Tensor, y: &Tensor) -> Tensor {
 
 pub(crate) fn bilinear_form(inputs: &Inputs) -> Result<Results> {
     let [a, x, y] = inputs.all(["a", "x", "y"]);
-    let mixed = |y: &Tensor| {
-        grad_only(bilinear).argument::<1>().call(&a, (&x, y)).map(|dx| dx.square().sum())
-    };
+    let mixed =
+        |y: &Tensor| grad_only(bilinear).argument::<1>().call(&a, (&x, y)).map(|dx| dx.square().sum());
     Ok(results([
         ("da", grad_only(bilinear).call(&a, (&x, &y))?),
         ("dx", grad_only(bilinear).argument::<1>().call(&a, (&x, &y))?),
@@ -180,7 +177,8 @@ pub(crate) fn hessian_of_softmax_cross_entropy(inputs: &Inputs) -> Result<Result
     let [w, x, labels] = inputs.all(["w", "x", "labels"]);
     let loss = |w: &Tensor| x.matmul(w).cross_entropy(&labels);
     let (gradient, value) = grad(loss).call(&w, ())?;
-    let backward_twice = jacobian(|w: &Tensor| grad_only(loss).call(w, ())).mode(Mode::Reverse).call(&w, ())?;
+    let backward_twice =
+        jacobian(|w: &Tensor| grad_only(loss).call(w, ())).mode(Mode::Reverse).call(&w, ())?;
     Ok(results([
         ("loss", value),
         ("grad", gradient),

@@ -83,11 +83,8 @@ pub(crate) fn hessian_vector_product_of_an_mlp(inputs: &Inputs) -> Result<Result
         let along = parts.iter().zip(tree::leaves(&v)).map(|(dx, v)| (dx * v).sum());
         Ok(along.fold(Tensor::from(0.0), |total, part| total + part))
     };
-    let ways = [
-        hvp(loss).call(&p, &v, ())?,
-        grad_only(slope).call(&p, ())?,
-        grad_only(product).call(&p, ())?,
-    ];
+    let ways =
+        [hvp(loss).call(&p, &v, ())?, grad_only(slope).call(&p, ())?, grad_only(product).call(&p, ())?];
     Ok(ways.into_iter().flat_map(|way| way.named(["hvp_w1", "hvp_b1", "hvp_w2", "hvp_b2"])).collect())
 }
 
@@ -102,14 +99,7 @@ pub(crate) fn attention(inputs: &Inputs) -> Result<Results> {
     let first_row = |row: &Tensor| f(&wq.with(0, row), &wk, &wv, &x);
     let second = hessian(first_row).call(&wq.at(0), ())?;
     let ([dwq, dwk, dwv, dx], loss) = grad(all).call(&[wq.clone(), wk.clone(), wv.clone(), x.clone()], ())?;
-    Ok(results([
-        ("loss", loss),
-        ("dwq", dwq),
-        ("dwk", dwk),
-        ("dwv", dwv),
-        ("dx", dx),
-        ("hessian", second),
-    ]))
+    Ok(results([("loss", loss), ("dwq", dwq), ("dwk", dwk), ("dwv", dwv), ("dx", dx), ("hessian", second)]))
 }
 
 pub(crate) fn recurrent_cell(inputs: &Inputs) -> Result<Results> {

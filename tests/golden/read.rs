@@ -137,7 +137,12 @@ impl fmt::Display for Mismatch {
 }
 
 /// Says in a line how a tensor differs from the golden one, whose shape and dtype are those of `like`.
-pub(crate) fn compare(got: &Tensor, like: &Stored, want: &Values, tolerance: Tolerance) -> Result<(), String> {
+pub(crate) fn compare(
+    got: &Tensor,
+    like: &Stored,
+    want: &Values,
+    tolerance: Tolerance,
+) -> Result<(), String> {
     let elements = got.to_vec::<f64>().map_err(|e| e.to_string())?;
     if got.shape().to_vec() != like.shape || got.dtype() != like.dtype.dtype() {
         return Err(format!("is {} {}, want {:?} {:?}", got.shape(), got.dtype(), like.shape, like.dtype));

@@ -103,17 +103,16 @@ pub(crate) fn inner_gradient_steps(inputs: &Inputs) -> Result<Results> {
             Ok(test(&w))
         };
         let ((dw, d_rate), loss) = grad(after).call(&(w.clone(), rate.clone()), ())?;
-        found.extend([("loss", loss), ("grad", dw), ("rate", d_rate)].map(|(n, x)| (format!("{n}_{steps}"), x)));
+        found.extend(
+            [("loss", loss), ("grad", dw), ("rate", d_rate)].map(|(n, x)| (format!("{n}_{steps}"), x)),
+        );
     }
     Ok(found)
 }
 
 pub(crate) fn custom_rule_with_a_wrong_factor(inputs: &Inputs) -> Result<Results> {
     let x = inputs.get("x");
-    let sine = custom_vjp(
-        |x: &Tensor| (x.sin(), x.clone()),
-        |x: &Tensor, dy: &Tensor| dy * x.cos() * 3.0,
-    );
+    let sine = custom_vjp(|x: &Tensor| (x.sin(), x.clone()), |x: &Tensor, dy: &Tensor| dy * x.cos() * 3.0);
     let loss = |x: &Tensor| (sine.call(&x.square()) * x).sum();
     let (first, value) = grad(loss).call(&x, ())?;
     let total = |x: &Tensor| grad_only(loss).call(x, ()).map(|dx| dx.sum());

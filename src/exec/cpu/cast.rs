@@ -197,16 +197,6 @@ targets! {
     bool: is_true;
 }
 
-/// The nearest f16 to an f64.
-pub(crate) fn to_f16(value: f64) -> f16 {
-    Wide::to_f16(value)
-}
-
-/// The nearest bf16 to an f64.
-pub(crate) fn to_bf16(value: f64) -> bf16 {
-    Wide::to_bf16(value)
-}
-
 /// `value` as f32: itself if that holds it, else the one of its two neighbours whose last bit is 1. Rounding that to
 /// a type with at least two bits less gives what rounding `value` would have given.
 #[inline(always)]
@@ -280,8 +270,8 @@ mod tests {
     /// bits alone.
     fn promised<B: Element>(number: Number) -> Number {
         match B::DTYPE {
-            DType::F16 => to_f16(number.as_f64()).to_number(),
-            DType::BF16 => to_bf16(number.as_f64()).to_number(),
+            DType::F16 => Wide::to_f16(number.as_f64()).to_number(),
+            DType::BF16 => Wide::to_bf16(number.as_f64()).to_number(),
             _ => B::from_number(number).to_number(),
         }
     }
@@ -389,17 +379,17 @@ mod tests {
     #[test]
     fn f64_rounds_to_16_bits_once() {
         let above_tie = 1.0 + 2f64.powi(-11) + 2f64.powi(-40);
-        assert_eq!(to_f16(above_tie), f16::from_bits(0x3c01));
-        assert_eq!(to_f16(1.0 + 2f64.powi(-11)), f16::from_bits(0x3c00));
-        assert_eq!(to_bf16(-1.0 - 2f64.powi(-8) - 2f64.powi(-40)), bf16::from_bits(0xbf81));
-        assert_eq!(to_bf16(1.0 + 2f64.powi(-7) + 2f64.powi(-8) - 2f64.powi(-45)), bf16::from_bits(0x3f81));
-        assert_eq!(to_f16(65519.999999999), f16::MAX);
-        assert_eq!(to_f16(1e300), f16::INFINITY);
-        assert_eq!(to_f16(-5e-324).to_bits(), 0x8000);
-        assert_eq!(to_bf16(f64::NEG_INFINITY), bf16::NEG_INFINITY);
-        assert!(to_f16(f64::NAN).is_nan() && to_bf16(f64::NAN).is_nan());
+        assert_eq!(Wide::to_f16(above_tie), f16::from_bits(0x3c01));
+        assert_eq!(Wide::to_f16(1.0 + 2f64.powi(-11)), f16::from_bits(0x3c00));
+        assert_eq!(Wide::to_bf16(-1.0 - 2f64.powi(-8) - 2f64.powi(-40)), bf16::from_bits(0xbf81));
+        assert_eq!(Wide::to_bf16(1.0 + 2f64.powi(-7) + 2f64.powi(-8) - 2f64.powi(-45)), bf16::from_bits(0x3f81));
+        assert_eq!(Wide::to_f16(65519.999999999), f16::MAX);
+        assert_eq!(Wide::to_f16(1e300), f16::INFINITY);
+        assert_eq!(Wide::to_f16(-5e-324).to_bits(), 0x8000);
+        assert_eq!(Wide::to_bf16(f64::NEG_INFINITY), bf16::NEG_INFINITY);
+        assert!(Wide::to_f16(f64::NAN).is_nan() && Wide::to_bf16(f64::NAN).is_nan());
         // Halfway between 0 and the least f16, and a little above.
-        assert_eq!(to_f16(2f64.powi(-25)).to_bits(), 0);
-        assert_eq!(to_f16(2f64.powi(-25) * (1.0 + f64::EPSILON)).to_bits(), 1);
+        assert_eq!(Wide::to_f16(2f64.powi(-25)).to_bits(), 0);
+        assert_eq!(Wide::to_f16(2f64.powi(-25) * (1.0 + f64::EPSILON)).to_bits(), 1);
     }
 }

@@ -23,7 +23,7 @@ const REUSED_BYTES: usize = 32 << 10;
 pub(super) fn run(
     body: &dyn Body,
     x: &[&Tensor],
-    spec: Spec,
+    spec: &Spec,
     dying: InputSet,
 ) -> Result<Tensor, Box<Misfit>> {
     let domain = x[x.len() - 1].spec().dtype;
@@ -36,11 +36,11 @@ pub(super) fn run(
     if let Some((i, storage)) = reused {
         // SAFETY: the storage is as large as the output and seen by input `i` alone, which is staged.
         unsafe { job.run_tiles(storage.data(), n, Some(i)) };
-        return Ok(Tensor::from_storage(spec, storage));
+        return Ok(Tensor::from_storage(*spec, storage));
     }
     if job.converts() {
         // SAFETY: the new block has room for the output and overlaps no input.
-        return Ok(build(spec, |y| unsafe { job.run_tiles(y, n, None) }));
+        return Ok(build(*spec, |y| unsafe { job.run_tiles(y, n, None) }));
     }
     let mut pointers = [std::ptr::null(); MAX_OPERANDS];
     let (mut direct, mut splats) = (0, 0);
@@ -53,17 +53,17 @@ pub(super) fn run(
     let pointers = &pointers[..x.len()];
     if direct == x.len() {
         // SAFETY: every operand has `n` elements without gaps, the output is new memory.
-        return Ok(build(spec, |y| unsafe { body.tile(domain, pointers, y, n) }));
+        return Ok(build(*spec, |y| unsafe { body.tile(domain, pointers, y, n) }));
     }
     if splats == x.len() {
         // One number each: the result is one number again. `y` has room for one element of any dtype.
         let mut y = Bits([0; 8]);
         // SAFETY: every splat has one element.
         unsafe { body.tile(domain, pointers, y.0.as_mut_ptr(), 1) };
-        return Ok(Tensor::splat_bits(spec, y));
+        return Ok(Tensor::splat_bits(*spec, y));
     }
     // SAFETY: as above.
-    Ok(build(spec, |y| unsafe { job.run_tiles(y, n, None) }))
+    Ok(build(*spec, |y| unsafe { job.run_tiles(y, n, None) }))
 }
 
 #[inline]
@@ -117,7 +117,7 @@ impl Job<'_> {
     }
 
     /// An input whose memory the output may take.
-    fn reusable(&self, spec: Spec, dying: InputSet) -> Option<(usize, Storage)> {
+    fn reusable(&self, spec: &Spec, dying: InputSet) -> Option<(usize, Storage)> {
         let bytes = spec.bytes();
         if bytes < REUSED_BYTES || self.body.moves() {
             return None;

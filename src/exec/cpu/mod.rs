@@ -24,11 +24,15 @@ use operand::Operand;
 pub(crate) fn run(
     kernel: &Kernel<'_>,
     x: &[&Tensor],
-    spec: Spec,
+    spec: &Spec,
     dying: InputSet,
 ) -> Result<Tensor, Box<Misfit>> {
+    if let Kernel::Map(body) = kernel {
+        return map::run(*body, x, spec, dying);
+    }
+    let spec = *spec;
     match kernel {
-        Kernel::Map(body) => map::run(*body, x, spec, dying),
+        Kernel::Map(_) => unreachable!("done above"),
         Kernel::View(view) => Ok(view::run(view, x[0], spec)),
         Kernel::Cast => Ok(cast_tensor(x[0], spec)),
         Kernel::Reduce(fold, axes) => Ok(run_reduce(*fold, *axes, x[0], spec)),
@@ -59,6 +63,7 @@ pub(crate) fn run_opaque(
 }
 
 /// A tensor whose elements `fill` writes, row-major without gaps.
+#[inline(always)]
 pub(crate) fn build(spec: Spec, fill: impl FnOnce(*mut u8)) -> Tensor {
     let storage = Storage::with_bytes(spec.bytes());
     fill(storage.data());
