@@ -93,12 +93,12 @@ impl Misfit {
     }
 
     pub(crate) fn at(
-        self: Box<Misfit>,
+        self,
         operation: impl Into<Cow<'static, str>>,
         operands: Vec<Spec>,
         origin: Origin,
     ) -> Error {
-        let Misfit { kind, message, help, cause } = *self;
+        let Misfit { kind, message, help, cause } = self;
         let error = cause.unwrap_or_else(|| Error::plain(kind, message).helped(help));
         error.of_operation(operation, operands, origin)
     }

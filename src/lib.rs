@@ -38,3 +38,7 @@ pub use ops::{CustomOp, INFER, apply};
 pub use retrograd_derive::Tree;
 pub use tensor::tree::{self, Tree};
 pub use tensor::*;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/autodiff-in-100-lines.md")]
+mod autodiff_in_100_lines {}

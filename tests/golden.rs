@@ -55,14 +55,15 @@ fn cases() -> Vec<Case> {
 
 impl Case {
     fn floats(&self) -> Vec<Tensor> {
-        self.inputs.iter().filter(|x| x.is_float()).map(Stored::tensor).collect()
+        self.inputs.iter().filter(|x| x.dtype.dtype().is_float()).map(Stored::tensor).collect()
     }
 
     /// The function of the float inputs alone; the others stay as they are.
     fn function(&self) -> impl Fn(&Vec<Tensor>) -> Vec<Tensor> {
         let row = TABLE.iter().find(|(name, _)| *name == self.function);
         let call = row.unwrap_or_else(|| panic!("no row calls `{}`", self.function)).1;
-        let inputs: Vec<(bool, Tensor)> = self.inputs.iter().map(|x| (x.is_float(), x.tensor())).collect();
+        let inputs: Vec<(bool, Tensor)> =
+            self.inputs.iter().map(|x| (x.dtype.dtype().is_float(), x.tensor())).collect();
         move |floats| {
             let mut floats = floats.iter();
             let take = |(float, x): &(bool, Tensor)| match float {

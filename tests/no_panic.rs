@@ -66,7 +66,7 @@ const UNARY: &[(&str, Unary)] = &[
     ("reductions", |x| vec![x.sum(), x.prod(), x.amax(), x.amin(), x.mean(), x.var(1), x.std(7), x.norm()]),
     ("t", |x| vec![x.t()]),
     ("numbers", |x| vec![x + 1, x - 1.5, x * f64::NAN, x / 0, x / 0.0, x.pow(2), x.pow(-0.5), 1.0 - x, 2 / x]),
-    ("numbers compared", |x| vec![x.eq(true), x.lt(0.5), x.ge(1 << 40), x.maximum(-1), x.minimum(f32::NAN)]),
+    ("numbers compared", |x| vec![x.eq(true), x.lt(0.5), x.ge(1i64 << 40), x.maximum(-1), x.minimum(f32::NAN)]),
     ("like", |x| vec![x.zeros_like(), x.ones_like(), x.full_like(1.5), x.full_like(-1)]),
     ("one_hot", |x| vec![x.one_hot(0), x.one_hot(3)]),
     ("reshape", |x| vec![x.reshape(()), x.reshape([0]), x.reshape([INFER]), x.reshape([INFER, INFER])]),

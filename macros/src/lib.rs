@@ -11,7 +11,7 @@ use syn::{
 /// Implements `Tree` for a struct or an enum, field by field in declaration order.
 ///
 /// Every field is a `Tree` itself, or is marked `#[tree(static)]`: then it is cloned where the tree is
-/// rebuilt, never differentiated, and part of the signature of an optimized function. A static field must be
+/// rebuilt, and never differentiated. A static field must be
 /// `Clone + Debug + PartialEq + Send + Sync + 'static`.
 ///
 /// The path of a leaf names fields (`w`), positions in tuple structs (`0`) and, for enums, the variant first.

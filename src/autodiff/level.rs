@@ -242,8 +242,8 @@ impl<'a, T> Few<'a, T> {
         if len > few.inline.len() {
             few.spilled = inputs.iter().enumerate().map(|(i, x)| f(i, x)).collect();
         } else {
-            for i in 1..len {
-                few.inline[i] = f(i, inputs[i]);
+            for (i, (slot, x)) in few.inline.iter_mut().zip(inputs).enumerate().skip(1) {
+                *slot = f(i, x);
             }
         }
         few
@@ -309,6 +309,7 @@ fn in_user_rule(error: Error) -> Error {
 
 /// The error of a call that its shape rule or its data refuse.
 #[cold]
+#[expect(clippy::boxed_local, reason = "misfits travel boxed, so that a `Result` with one stays small")]
 pub(crate) fn refuse(call: &Call<'_>, misfit: Box<Misfit>) -> Outputs {
     let operands = call.inputs.iter().map(|x| *x.spec()).collect();
     let error = in_user_rule(misfit.at(call.op.name(), operands, call.origin));
@@ -320,6 +321,7 @@ pub(crate) fn refuse(call: &Call<'_>, misfit: Box<Misfit>) -> Outputs {
 
 /// An invalid tensor from a public method that refused its arguments before any primitive was bound.
 #[cold]
+#[expect(clippy::boxed_local, reason = "misfits travel boxed, so that a `Result` with one stays small")]
 #[track_caller]
 pub(crate) fn misuse(operation: &'static str, operands: &[&Tensor], misfit: Box<Misfit>) -> Tensor {
     if let Some(invalid) = operands.iter().find(|x| x.error().is_some()) {

@@ -142,13 +142,13 @@ impl Tape {
     }
 
     fn large(&self, call: &Call<'_>, lowered: &[&Tensor], reads: Reads, y: &Outputs) -> Large {
-        let inputs = call.inputs.iter().zip(lowered).enumerate();
+        let inputs = call.inputs.iter().zip(lowered);
         Large {
             op: call.op.to_op(),
             origin: call.origin,
             parents: call.inputs.iter().map(|x| self.slot_of(x).unwrap_or(NO_SLOT)).collect(),
             inputs: lowered.iter().enumerate().map(|(i, x)| reads.inputs.contains(i).then(|| (*x).clone())).collect(),
-            specs: inputs.map(|(_, (x, low))| (reads.specs && self.own(x).is_none()).then(|| *low.spec())).collect(),
+            specs: inputs.map(|(x, low)| (reads.specs && self.own(x).is_none()).then(|| *low.spec())).collect(),
             outputs: y.as_slice().iter().map(|y| reads.outputs.then(|| y.clone())).collect(),
             output_specs: y.as_slice().iter().map(|y| *y.spec()).collect(),
         }

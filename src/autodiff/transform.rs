@@ -218,6 +218,7 @@ where
     ///
     /// # Errors
     /// As [`crate::Grad::call`], but for the loss.
+    #[expect(clippy::type_complexity, reason = "a pair of two named things reads better than a name for the pair")]
     pub fn call(&self, p: &P, x: X::Refs<'_>) -> Result<(R::Value, Pullback<P, R::Value>)> {
         tree::check_valid("argument 0", p)?;
         X::check(x)?;
@@ -509,9 +510,9 @@ where
 {
     let leaves = tree::leaves(p);
     let mut columns = Vec::with_capacity(leaves.len());
-    for at in 0..leaves.len() {
-        let (n, shape) = (leaves[at].numel(), leaves[at].shape());
-        let basis = Tensor::eye(n).to_dtype(leaves[at].dtype());
+    for (at, leaf) in leaves.iter().enumerate() {
+        let (n, shape) = (leaf.numel(), leaf.shape());
+        let basis = Tensor::eye(n).to_dtype(leaf.dtype());
         let along = |direction: &Tensor| {
             let mut i = 0;
             let tangent = tree::map(p, |leaf| {

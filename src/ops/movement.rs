@@ -202,7 +202,7 @@ impl Tensor {
         let shape = self.spec().shape;
         let axes: Vec<usize> = order.iter().filter_map(|&axis| shape.axis(axis)).collect();
         let distinct: AxisSet = axes.iter().copied().collect();
-        if axes.len() != N || distinct != AxisSet::all(shape.rank()) {
+        if axes.len() != shape.rank() || N != shape.rank() || distinct != AxisSet::all(N) {
             let message = format!("{order:?} is no order of the {} axes of {shape}", shape.rank());
             return misuse("permute", &[self], Misfit::shape(message).help("name every axis once"));
         }
@@ -348,7 +348,7 @@ fn completed(shape: Shape, from: Shape) -> Result<Shape, Box<Misfit>> {
         [] => Ok(shape),
         [axis] => {
             let known: usize = shape.without(axis).numel();
-            if known == 0 || from.numel() % known != 0 {
+            if known == 0 || !from.numel().is_multiple_of(known) {
                 let message = format!("{} elements of {from} do not divide by {known}", from.numel());
                 return Err(Misfit::shape(message));
             }

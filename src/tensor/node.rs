@@ -229,6 +229,7 @@ impl Drop for Tensor {
 const NODES_KEPT: usize = 1 << 14;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "handles point at nodes, which therefore do not move")]
     static FREE: RefCell<Vec<Box<MaybeUninit<Node>>>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -64,10 +64,6 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    pub(crate) fn is_float(&self) -> bool {
-        matches!(self.dtype, Kind::F64 | Kind::F32)
-    }
-
     pub(crate) fn tensor(&self) -> Tensor {
         self.with(&self.data)
     }

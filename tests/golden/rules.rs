@@ -59,16 +59,19 @@ pub(crate) fn branches_on_the_data(inputs: &Inputs) -> Result<Results> {
         }
         Ok(h.square().sum())
     };
-    // A batch has no one value to branch on, so that the Hessian is made of its columns one by one.
+    // The branches see `w` itself: what `hessian` batches are the directions alone.
     let column = |i: usize| {
         let direction = w.zeros_like().with(i, 1.0);
         jvp(|w: &Tensor| grad_only(f).call(w, ())).call(&w, &direction, ()).map(|(_, column)| column)
     };
     let columns: Vec<Tensor> = (0..w.size(0)).map(column).collect::<Result<_>>()?;
-    let refused = hessian(f).call(&w, ()).expect_err("a branch on a batch");
-    assert!(refused.to_string().contains("item"), "{refused}");
     let (gradient, value) = grad(f).call(&w, ())?;
-    Ok(results([("value", value), ("grad", gradient), ("hessian", Tensor::stack(&columns, 1))]))
+    Ok(results([
+        ("value", value),
+        ("grad", gradient),
+        ("hessian", hessian(f).call(&w, ())?),
+        ("hessian", Tensor::stack(&columns, 1)),
+    ]))
 }
 
 pub(crate) fn implicit_newton(inputs: &Inputs) -> Result<Results> {

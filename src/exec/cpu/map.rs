@@ -101,6 +101,7 @@ impl Stage {
 }
 
 /// How the tiles of an operand are had.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack of one call")]
 enum Feed {
     /// They lie where they are.
     Direct(*const u8),

@@ -45,8 +45,8 @@ fn write(part: &Operand, y: &Operand, region: &Region) {
     let size = y.dtype.size();
     let mut strides = crate::tensor::Strides::default();
     let mut offset = 0;
-    for axis in 0..rank {
-        strides[axis] = y.strides[axis] * region.step[axis] as isize;
+    for (axis, stride) in strides.iter_mut().enumerate().take(rank) {
+        *stride = y.strides[axis] * region.step[axis] as isize;
         offset += y.strides[axis] * region.start[axis] as isize;
     }
     let runs = Runs::new(&part.shape, &strides);
