@@ -220,7 +220,9 @@ fn workload(name: &str) -> Option<(Check, Run)> {
         }
         "mlp" => training(mlp_loss, mlp_params(), (fill32(1, [128, 784], 2.0), labels(2, 128, 10)), 0.1),
         "lstm" => {
-            let cell = |l: u64| [fill32(20 + l, [200, 800], 0.2), fill32(30 + l, [200, 800], 0.2), Tensor::zeros([800])];
+            let cell = |l: u64| {
+                [fill32(20 + l, [200, 800], 0.2), fill32(30 + l, [200, 800], 0.2), Tensor::zeros([800])]
+            };
             let params = Lstm {
                 embedding: fill32(1, [10_000, 200], 0.2),
                 cells: vec![cell(0), cell(1)],
@@ -282,7 +284,9 @@ fn workload(name: &str) -> Option<(Check, Run)> {
             let n = 30_000;
             let base = Tensor::from([0.0, 0.0, 0.0, 0.0, 0.0, -5.0, 500.0, 0.0, 0.0, 0.0, 0.0]);
             let p = (fill(1, [n, 11], 0.2) + base, fill(2, [n, 3], 1.0), fill(3, [n], 0.1) + 1.0);
-            let each = vmap(|p: &(Tensor, Tensor, Tensor)| jacobian(residual).mode(retrograd::Mode::Forward).call(p, ()));
+            let each = vmap(|p: &(Tensor, Tensor, Tensor)| {
+                jacobian(residual).mode(retrograd::Mode::Forward).call(p, ())
+            });
             first(Box::new(move || each.call(&p, ()).and_then(|outputs| total(&outputs))))
         }
         _ => return None,
@@ -370,7 +374,9 @@ fn main() {
         eprintln!("workloads: {message}");
         exit(2)
     });
-    for name in NAMES.iter().filter(|name| options.only.is_empty() || options.only.iter().any(|only| only == *name)) {
+    for name in
+        NAMES.iter().filter(|name| options.only.is_empty() || options.only.iter().any(|only| only == *name))
+    {
         if let Err(error) = measure(name, options.seconds) {
             eprintln!("{name}: {error}");
             exit(1);

@@ -124,7 +124,8 @@ fn close(law: &str, got: &Tensor, expected: &Tensor, tolerance: f64) -> Result<(
     }
     let (a, b) = (values(got)?, values(expected)?);
     let scale = b.iter().filter(|v| v.is_finite()).fold(1.0f64, |m, v| m.max(v.abs()));
-    let off = |(a, b): (&f64, &f64)| !(a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * scale);
+    let off =
+        |(a, b): (&f64, &f64)| !(a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * scale);
     match a.iter().zip(&b).position(off) {
         None => Ok(()),
         Some(at) => Err(failed(law, format!("element {at}: {:e} instead of {:e}", a[at], b[at]))),
@@ -207,7 +208,8 @@ impl Function<'_> {
             };
             let examples: Vec<Vec<Tensor>> = (0..EXAMPLES).map(example).collect();
             let column = |i: usize| examples.iter().map(|x| x[i].clone()).collect::<Vec<_>>();
-            let stacked: Vec<Tensor> = (0..n).filter(|&i| batched[i]).map(|i| Tensor::stack(&column(i), 0)).collect();
+            let stacked: Vec<Tensor> =
+                (0..n).filter(|&i| batched[i]).map(|i| Tensor::stack(&column(i), 0)).collect();
             let f = |x: &Vec<Tensor>| {
                 let mut x = x.iter();
                 let all = self.inputs.iter().zip(&batched).map(|(own, &batched)| match batched {
@@ -254,7 +256,8 @@ impl Function<'_> {
             return Ok(());
         }
         let slope = |x: &[Tensor]| {
-            let dx = vjp(f).call(&x[..x.len() - 1].to_vec(), ()).and_then(|(_, pull)| pull.call(&x[x.len() - 1]));
+            let dx =
+                vjp(f).call(&x[..x.len() - 1].to_vec(), ()).and_then(|(_, pull)| pull.call(&x[x.len() - 1]));
             match dx {
                 Ok(dx) => Tensor::cat(&dx.iter().map(|dx| dx.reshape([dx.numel()])).collect::<Vec<_>>(), 0),
                 Err(error) => Tensor::invalid(error),
@@ -295,7 +298,8 @@ impl Function<'_> {
         let single = |x: &Tensor| if x.spec().dtype == DType::F64 { x.f32() } else { x.clone() };
         // Both from the same numbers: f64 inputs are rounded first.
         let narrow: Vec<Tensor> = self.inputs.iter().map(single).collect();
-        let wide: Vec<Tensor> = narrow.iter().map(|x| if x.spec().dtype == DType::F32 { x.f64() } else { x.clone() }).collect();
+        let wide: Vec<Tensor> =
+            narrow.iter().map(|x| if x.spec().dtype == DType::F32 { x.f64() } else { x.clone() }).collect();
         let (y, expected) = ((self.f)(&narrow), (self.f)(&wide));
         close("f32 = f64", &y.f64(), &expected.f64(), SINGLE)?;
         if self.floats().is_empty() || y.spec().dtype != DType::F32 {
@@ -303,7 +307,8 @@ impl Function<'_> {
         }
         let cotangents = |inputs: &[Tensor]| -> Result<Vec<Tensor>> {
             let function = Function { f: self.f, inputs, smooth: self.smooth };
-            let (y, pull) = vjp(|x: &Vec<Tensor>| function.of_floats(x)).call(&function.float_inputs(), ())?;
+            let (y, pull) =
+                vjp(|x: &Vec<Tensor>| function.of_floats(x)).call(&function.float_inputs(), ())?;
             pull.call(&y.ones_like())
         };
         for (got, expected) in cotangents(&narrow)?.iter().zip(&cotangents(&wide)?) {

@@ -25,6 +25,8 @@ pub struct Error(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
+    /// What was being done, from the outside in: `argument 0.w[0]`; empty where nothing is to be said.
+    context: String,
     operation: Cow<'static, str>,
     message: String,
     operands: Vec<Spec>,
@@ -113,6 +115,7 @@ impl Error {
     pub(crate) fn plain(kind: ErrorKind, message: impl Into<String>) -> Error {
         Error(Arc::new(Inner {
             kind,
+            context: String::new(),
             operation: Cow::Borrowed(""),
             message: message.into(),
             operands: Vec::new(),
@@ -151,7 +154,7 @@ impl Error {
 
     /// Says in front what was being done: `params.w[0]: ...`.
     pub(crate) fn context(self, context: impl fmt::Display) -> Error {
-        self.with(|inner| inner.message = format!("{context}: {}", inner.message))
+        self.with(|inner| inner.context = format!("{context}: {}", inner.context))
     }
 
     pub(crate) fn help(self, help: impl Into<Cow<'static, str>>) -> Error {
@@ -191,7 +194,8 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { operation, message, operands, origin, rule, help, .. } = &*self.0;
+        let Inner { context, operation, message, operands, origin, rule, help, .. } = &*self.0;
+        f.write_str(context)?;
         if !operation.is_empty() {
             write!(f, "{operation}: ")?;
         }

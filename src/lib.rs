@@ -29,9 +29,9 @@ mod ops;
 mod tensor;
 
 pub use autodiff::{
-    Argument, Arguments, CustomVjp, Function, Grad, GradCheck, GradOnly, Hessian, HessianBlocks, Hvp, Jacobian, Jvp,
-    Loss, Mode, Output, Pullback, Unreached, Vjp, Vmap, custom_vjp, grad, grad_only, gradcheck, gradgradcheck,
-    hessian, hessian_blocks, hvp, jacobian, jvp, stop_gradient, vjp, vmap,
+    Argument, Arguments, CustomVjp, Function, Grad, GradCheck, GradOnly, Hessian, HessianBlocks, Hvp,
+    Jacobian, Jvp, Loss, Mode, Output, Pullback, Unreached, Vjp, Vmap, custom_vjp, grad, grad_only,
+    gradcheck, gradgradcheck, hessian, hessian_blocks, hvp, jacobian, jvp, stop_gradient, vjp, vmap,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use ops::{CustomOp, INFER, apply};

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, RwLock};
 
 use retrograd::{
-    Error, Mode, Result, Rng, Tensor, Tree, custom_vjp, grad, grad_only, gradcheck, hessian, hessian_blocks, hvp,
-    jacobian, jvp, manual_seed, stop_gradient, tree, vjp, vmap,
+    Error, Mode, Result, Rng, Tensor, Tree, custom_vjp, grad, grad_only, gradcheck, hessian, hessian_blocks,
+    hvp, jacobian, jvp, manual_seed, stop_gradient, tree, vjp, vmap,
 };
 
 fn number(x: f64) -> Tensor {
@@ -56,7 +56,10 @@ fn derivatives_nest_in_any_order_to_third_order() -> Result<()> {
             let modes: Vec<D> =
                 (0..order).map(|i| if choice >> i & 1 == 0 { D::Reverse } else { D::Forward }).collect();
             let got = derivative(&modes, f, &number(x))?.item::<f64>()?;
-            assert!((got - expected).abs() < 1e-12, "order {order}, choice {choice:b}: {got} instead of {expected}");
+            assert!(
+                (got - expected).abs() < 1e-12,
+                "order {order}, choice {choice:b}: {got} instead of {expected}"
+            );
         }
     }
     Ok(())
@@ -66,7 +69,8 @@ fn derivatives_nest_in_any_order_to_third_order() -> Result<()> {
 fn perturbations_are_not_confused() -> Result<()> {
     // d/dx (x * d/dy (x + y)) = d/dx x = 1. Confused, it is 2 (Siskind and Pearlmutter, 2005).
     let x = number(1.0);
-    let inner = |x: &Tensor| -> Result<Tensor> { Ok(x * grad_only(|y: &Tensor| x + y).call(&number(1.0), ())?) };
+    let inner =
+        |x: &Tensor| -> Result<Tensor> { Ok(x * grad_only(|y: &Tensor| x + y).call(&number(1.0), ())?) };
     assert_eq!(grad_only(inner).call(&x, ())?.item::<f64>()?, 1.0);
     let inner = |x: &Tensor| -> Result<Tensor> {
         let (_, slope) = jvp(|y: &Tensor| x + y).call(&number(1.0), &number(1.0), ())?;
@@ -126,7 +130,8 @@ fn loops_branches_and_recursion_on_values_are_differentiated() -> Result<()> {
     assert!((root.item::<f64>()? - 2f64.sqrt()).abs() < 1e-14);
     assert!((slope.item::<f64>()? - 0.5 / 2f64.sqrt()).abs() < 1e-12);
 
-    let branch = |x: &Tensor| -> Result<Tensor> { Ok(if x.item::<f64>()? > 0.0 { x * 3.0 } else { x.square() }) };
+    let branch =
+        |x: &Tensor| -> Result<Tensor> { Ok(if x.item::<f64>()? > 0.0 { x * 3.0 } else { x.square() }) };
     assert_eq!(grad_only(branch).call(&number(1.0), ())?.item::<f64>()?, 3.0);
     assert_eq!(grad_only(branch).call(&number(-1.0), ())?.item::<f64>()?, -2.0);
 
@@ -246,7 +251,8 @@ fn any_argument_of_any_arity_is_differentiated() -> Result<()> {
     assert_eq!(value(four().argument::<2>().call(a, (b, c, d))?)?, 42.0);
     assert_eq!(value(four().argument::<3>().call(a, (b, c, d))?)?, 30.0);
 
-    let five = || grad_only(|a: &Tensor, b: &[Tensor; 2], d: &Tensor, _: &(), e: &Tensor| a * &b[0] * &b[1] * d * e);
+    let five =
+        || grad_only(|a: &Tensor, b: &[Tensor; 2], d: &Tensor, _: &(), e: &Tensor| a * &b[0] * &b[1] * d * e);
     let pair = &[b.clone(), c.clone()];
     assert_eq!(value(five().argument::<0>().call(a, (pair, d, &(), e))?)?, 1155.0);
     let [db, dc] = five().argument::<1>().call(a, (pair, d, &(), e))?;
@@ -278,7 +284,9 @@ fn a_functions_own_error_is_the_calls() {
         Ok(x * text.len())
     };
     let error = grad(f).call(&number(1.0), ()).expect_err("it failed");
-    assert!(std::error::Error::source(&error).is_some_and(|source| source.is::<std::string::FromUtf8Error>()));
+    assert!(
+        std::error::Error::source(&error).is_some_and(|source| source.is::<std::string::FromUtf8Error>())
+    );
     let error = grad(|_: &Tensor| -> Result<Tensor> { Err(Error::msg("not today")) }).call(&number(1.0), ());
     assert_eq!(error.expect_err("it failed").to_string(), "not today");
 }
@@ -327,7 +335,8 @@ fn a_hundred_thousand_operations_need_no_stack() {
 #[test]
 fn gradients_of_examples_are_a_vmap_of_the_gradient() -> Result<()> {
     let (p, x) = (net(), Tensor::from([[1.0, 2.0], [-0.5, 0.3], [0.0, 1.5]]));
-    let mapped = vmap(|p: &Net, x: &Tensor| grad_only(net_loss).call(p, x)).in_axes([None, Some(0)]).call(&p, &x)?;
+    let mapped =
+        vmap(|p: &Net, x: &Tensor| grad_only(net_loss).call(p, x)).in_axes([None, Some(0)]).call(&p, &x)?;
     for (i, row) in x.iter().enumerate() {
         let alone = grad_only(net_loss).call(&p, &row)?;
         for (all, one) in tree::leaves(&mapped).iter().zip(tree::leaves(&alone)) {
@@ -335,7 +344,8 @@ fn gradients_of_examples_are_a_vmap_of_the_gradient() -> Result<()> {
         }
     }
     // Their sum is the gradient of the vmap.
-    let all = |p: &Net, x: &Tensor| vmap(net_loss).in_axes([None, Some(0)]).call(p, x).map(|losses| losses.sum());
+    let all =
+        |p: &Net, x: &Tensor| vmap(net_loss).in_axes([None, Some(0)]).call(p, x).map(|losses| losses.sum());
     let total = grad_only(all).call(&p, &x)?;
     for (all, total) in tree::leaves(&mapped).iter().zip(tree::leaves(&total)) {
         assert_close(&all.sum_dim(0), &total);
@@ -354,9 +364,11 @@ fn vmap_maps_over_any_axes() -> Result<()> {
     let last = vmap(f).in_axes([Some(1), Some(1)]).out_axis(-1).call(&x, &y)?;
     assert_eq!(last.shape(), [2, 4, 3]);
     // Every row with every row: nested, over different arguments.
-    let products = vmap(|a: &Tensor, y: &Tensor| vmap(|a: &Tensor, b: &Tensor| a.dot(b)).in_axes([None, Some(0)]).call(a, y))
-        .in_axes([Some(0), None])
-        .call(&x, &y)?;
+    let products = vmap(|a: &Tensor, y: &Tensor| {
+        vmap(|a: &Tensor, b: &Tensor| a.dot(b)).in_axes([None, Some(0)]).call(a, y)
+    })
+    .in_axes([Some(0), None])
+    .call(&x, &y)?;
     assert_close(&products, &x.matmul(&y.t()));
     // An output that does not depend on the example is repeated.
     let constant = vmap(|_: &Tensor| Tensor::from([1.0, 2.0])).call(&x, ())?;
@@ -369,14 +381,16 @@ fn more_inputs_than_a_set_of_inputs_can_tell_apart_are_batched() -> Result<()> {
     let (x, one) = (Tensor::from([1.0, 2.0]), number(1.0));
     for batched in [0, 40, 62, 63, 64, 99] {
         let f = |x: &Tensor| {
-            let parts: Vec<Tensor> = (0..100).map(|i| if i == batched { x.clone() } else { one.clone() }).collect();
+            let parts: Vec<Tensor> =
+                (0..100).map(|i| if i == batched { x.clone() } else { one.clone() }).collect();
             Tensor::stack(&parts, 0)
         };
         let all = vmap(f).call(&x, ())?;
         let mut expected = Tensor::ones([2, 100]).f64();
         expected.set((.., batched), &x);
         assert_close(&all, &expected);
-        let slope = vmap(|x: &Tensor| grad_only(|x: &Tensor| (f(x) * f(x)).sum()).call(x, ())).call(&x, ())?;
+        let slope =
+            vmap(|x: &Tensor| grad_only(|x: &Tensor| (f(x) * f(x)).sum()).call(x, ())).call(&x, ())?;
         assert_eq!(values(&slope), [2.0, 4.0]);
     }
     Ok(())

@@ -75,7 +75,9 @@ impl Level for Batch {
 
     fn settle(&self, _: &Lifted) -> Tensor {
         let message = "this tensor stands for one example of a vmap that has ended";
-        Tensor::invalid(Error::plain(ErrorKind::Value, message).help("return it from the function that vmap takes"))
+        Tensor::invalid(
+            Error::plain(ErrorKind::Value, message).help("return it from the function that vmap takes"),
+        )
     }
 
     fn value(&self, _: &Lifted) -> Result<Tensor, Error> {

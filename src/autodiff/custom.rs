@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
+use super::function::raise;
 use super::level::{InputSet, bind_many};
 use super::transform::vjp;
 use crate::error::{Error, ErrorKind, Result};
@@ -78,7 +79,7 @@ where
         let error = y.first().and_then(|y| y.error().cloned());
         let Some(parts) = run.parts.get() else {
             // The forward function never ran: the error is in the one output.
-            std::panic::resume_unwind(Box::new(error.unwrap_or_else(|| Error::msg("custom_vjp did not run"))));
+            raise(error.unwrap_or_else(|| Error::msg("custom_vjp did not run")));
         };
         if let Some(error) = error {
             return tree::map(&parts.output, |_| Tensor::invalid(error.clone()));
@@ -125,7 +126,12 @@ where
     /// The argument's cotangent with the saved values' part in it. They have a cotangent when `backward` is
     /// differentiated: it read them, and they are functions of the argument, with the derivative of the operations
     /// that `forward` made them by.
-    fn with_saved(&self, x: &[Tensor], dy: &[Tensor], mut dx: Vec<Option<Tensor>>) -> Result<Vec<Option<Tensor>>> {
+    fn with_saved(
+        &self,
+        x: &[Tensor],
+        dy: &[Tensor],
+        mut dx: Vec<Option<Tensor>>,
+    ) -> Result<Vec<Option<Tensor>>> {
         if dy.iter().all(is_zero) {
             return Ok(dx);
         }

@@ -1,5 +1,6 @@
 //! What transforms take: functions of one to five references to trees.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::error::{Error, Result};
@@ -267,9 +268,27 @@ losses_with! {
     (A, B, C, D);
 }
 
+thread_local! {
+    /// Whether a transform runs user code on this thread, so that an error which unwinds will be caught.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Unwinds with `error`: quietly, for [`guarded`] to turn it into `Err`, or with a message where nothing will.
+#[track_caller]
+pub(crate) fn raise(error: Error) -> ! {
+    if GUARDED.get() {
+        // `resume_unwind` runs no panic hook: it is not a bug but an error on its way.
+        resume_unwind(Box::new(error));
+    }
+    panic!("{error}");
+}
+
 /// Runs user code; an unwinding that carries an [`Error`] (an invalid tensor asked for its shape) is an `Err`.
 pub(crate) fn guarded<R: Output>(run: impl FnOnce() -> R) -> Result<R::Value> {
-    match catch_unwind(AssertUnwindSafe(run)) {
+    let outside = GUARDED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(run));
+    GUARDED.set(outside);
+    match result {
         Ok(output) => output.open(),
         Err(payload) => match payload.downcast::<Error>() {
             Ok(error) => Err(*error),

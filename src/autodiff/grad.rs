@@ -79,7 +79,12 @@ pub enum Unreached {
 
 impl<F, P, X, R, const N: usize> fmt::Debug for Grad<F, P, X, R, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Grad {{ f: {}, argument: {N}, unreached: {:?} }}", std::any::type_name::<F>(), self.unreached)
+        write!(
+            f,
+            "Grad {{ f: {}, argument: {N}, unreached: {:?} }}",
+            std::any::type_name::<F>(),
+            self.unreached
+        )
     }
 }
 
@@ -211,7 +216,8 @@ pub(crate) fn differentiable<T: Tree>(item: &T) -> Result<()> {
         None => Ok(()),
         Some(at) => {
             let place = tree::join("argument", &tree::paths(item)[at]);
-            let message = format!("{place} is {}: only floating-point tensors have a gradient", leaves[at].spec());
+            let message =
+                format!("{place} is {}: only floating-point tensors have a gradient", leaves[at].spec());
             Err(Error::plain(ErrorKind::Derivative, message)
                 .help("pass it as another argument, or mark the field `#[tree(static)]`"))
         }
@@ -224,8 +230,11 @@ fn check_loss(loss: &Tensor) -> Result<()> {
     }
     let Spec { shape, dtype } = *loss.spec();
     if shape.numel() != 1 {
-        return Err(Error::plain(ErrorKind::Shape, format!("grad: the loss has shape {shape}, not one element"))
-            .help("reduce it, as with `sum` or `mean`; for other outputs use `vjp` or `jacobian`"));
+        return Err(Error::plain(
+            ErrorKind::Shape,
+            format!("grad: the loss has shape {shape}, not one element"),
+        )
+        .help("reduce it, as with `sum` or `mean`; for other outputs use `vjp` or `jacobian`"));
     }
     if !dtype.is_float() {
         let message = format!("grad: the loss is {dtype}, which has no gradient");

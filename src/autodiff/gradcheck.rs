@@ -77,7 +77,8 @@ where
     let mut rng = Rng::seed(0x9e37_79b9);
     let directions: Vec<Tensor> = tree::leaves(p).iter().map(|leaf| rng.randn(leaf.shape()).f64()).collect();
     let slope = |p: &P| {
-        let g = |p: &P| -> Result<Tensor> { Ok(R::loss(&super::function::guarded(|| f.apply(p, x))?).clone()) };
+        let g =
+            |p: &P| -> Result<Tensor> { Ok(R::loss(&super::function::guarded(|| f.apply(p, x))?).clone()) };
         let (gradient, _) = grad(g).call(p, ())?;
         let along = tree::leaves(&gradient).into_iter().zip(&directions).map(|(g, u)| (g * u).sum());
         Ok(along.fold(Tensor::from(0.0), |sum, term| sum + term))
@@ -91,15 +92,20 @@ fn check<P: Tree>(f: &dyn Fn(&P) -> Result<Tensor>, p: &P) -> Result<GradCheck> 
     if let Some(at) = leaves.iter().position(|leaf| leaf.dtype() != DType::F64) {
         let place = tree::join("argument", &paths[at]);
         let message = format!("gradcheck: {place} is {}, central differences need f64", leaves[at].spec());
-        return Err(Error::plain(ErrorKind::DType, message).help("`tree::cast(&p, DType::F64)` converts all leaves"));
+        return Err(
+            Error::plain(ErrorKind::DType, message).help("`tree::cast(&p, DType::F64)` converts all leaves")
+        );
     }
     let gradient = |p: &P| grad(f).call(p, ()).map(|(gradient, _)| gradient);
     let derived = values(&gradient(p)?)?;
     if !same(&derived, &values(&gradient(p)?)?) {
         let message = "gradcheck: two runs on the same input give different gradients";
-        return Err(Error::plain(ErrorKind::Derivative, message).help("draw random numbers outside, or reseed"));
+        return Err(
+            Error::plain(ErrorKind::Derivative, message).help("draw random numbers outside, or reseed")
+        );
     }
-    let mut report = GradCheck { elements: 0, worst: -1.0, place: String::new(), derived: 0.0, numerical: 0.0 };
+    let mut report =
+        GradCheck { elements: 0, worst: -1.0, place: String::new(), derived: 0.0, numerical: 0.0 };
     for (at, leaf) in leaves.iter().enumerate() {
         let original = leaf.to_vec::<f64>()?;
         for (i, &derived) in derived[at].iter().enumerate() {

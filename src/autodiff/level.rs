@@ -241,9 +241,15 @@ impl<'a, T> Few<'a, T> {
         let mut few = Few { inline: [f(0, inputs[0]); 4], spilled: Vec::new(), len };
         if len > few.inline.len() {
             few.spilled = inputs.iter().enumerate().map(|(i, x)| f(i, x)).collect();
-        } else {
-            for (i, (slot, x)) in few.inline.iter_mut().zip(inputs).enumerate().skip(1) {
-                *slot = f(i, x);
+            return few;
+        }
+        // One test for the usual one or two inputs, instead of a loop (bench `overhead`).
+        if len > 1 {
+            few.inline[1] = f(1, inputs[1]);
+        }
+        if len > 2 {
+            for (i, x) in inputs.iter().enumerate().skip(2) {
+                few.inline[i] = f(i, x);
             }
         }
         few

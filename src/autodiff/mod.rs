@@ -16,6 +16,6 @@ pub use function::{Argument, Arguments, Function, Loss, Output};
 pub use grad::{Grad, GradOnly, Unreached, grad, grad_only};
 pub use gradcheck::{GradCheck, gradcheck, gradgradcheck};
 pub use transform::{
-    Hessian, HessianBlocks, Hvp, Jacobian, Jvp, Mode, Pullback, Vjp, Vmap, hessian, hessian_blocks, hvp, jacobian,
-    jvp, stop_gradient, vjp, vmap,
+    Hessian, HessianBlocks, Hvp, Jacobian, Jvp, Mode, Pullback, Vjp, Vmap, hessian, hessian_blocks, hvp,
+    jacobian, jvp, stop_gradient, vjp, vmap,
 };

@@ -104,18 +104,25 @@ impl Tape {
         on_level(self, x)
     }
 
-    fn record(&self, me: &Arc<dyn Level>, call: &Call<'_>, lowered: &[&Tensor], reads: Reads, y: Outputs) -> Outputs {
-        if let Outputs::One(y) = &y
-            && call.inputs.len() <= 2
-            && !reads.specs
-        {
-            let entry = Entry { spec: *y.spec(), step: Step::Small(self.small(call, lowered, reads, y)) };
-            let mut entries = self.lock();
-            let slot = entries.len() as Slot;
-            entries.push(entry);
-            drop(entries);
-            return Outputs::One(lift(me, y.clone(), slot));
-        }
+    fn record(
+        &self,
+        me: &Arc<dyn Level>,
+        call: &Call<'_>,
+        lowered: &[&Tensor],
+        reads: Reads,
+        y: Outputs,
+    ) -> Outputs {
+        let y = match y {
+            Outputs::One(y) if call.inputs.len() <= 2 && !reads.specs => {
+                let small = self.small(call, lowered, reads, &y);
+                let mut entries = self.lock();
+                let slot = entries.len() as Slot;
+                entries.push(Entry { spec: *y.spec(), step: Step::Small(small) });
+                drop(entries);
+                return Outputs::One(lift(me, y, slot));
+            }
+            y => y,
+        };
         let large = Box::new(self.large(call, lowered, reads, &y));
         let mut entries = self.lock();
         let first = entries.len() as Slot;
@@ -125,20 +132,19 @@ impl Tape {
         y.map(|k, y| if y.spec().dtype.is_float() { lift(me, y, first + k as Slot) } else { y })
     }
 
+    // Without a loop, and inlined: the entry is then built where the list keeps it, not moved there.
+    #[inline(always)]
     fn small(&self, call: &Call<'_>, lowered: &[&Tensor], reads: Reads, y: &Tensor) -> Small {
-        let mut small = Small {
+        let parent = |i: usize| call.inputs.get(i).and_then(|x| self.slot_of(x)).unwrap_or(NO_SLOT);
+        let input = |i: usize| lowered.get(i).filter(|_| reads.inputs.contains(i)).map(|&x| x.clone());
+        Small {
             op: call.op.to_op(),
             origin: call.origin,
             arity: call.inputs.len() as u8,
-            parents: [NO_SLOT; 2],
-            inputs: [None, None],
+            parents: [parent(0), parent(1)],
+            inputs: [input(0), input(1)],
             output: reads.outputs.then(|| y.clone()),
-        };
-        for (i, x) in call.inputs.iter().enumerate() {
-            small.parents[i] = self.slot_of(x).unwrap_or(NO_SLOT);
-            small.inputs[i] = reads.inputs.contains(i).then(|| lowered[i].clone());
         }
-        small
     }
 
     fn large(&self, call: &Call<'_>, lowered: &[&Tensor], reads: Reads, y: &Outputs) -> Large {
@@ -147,8 +153,14 @@ impl Tape {
             op: call.op.to_op(),
             origin: call.origin,
             parents: call.inputs.iter().map(|x| self.slot_of(x).unwrap_or(NO_SLOT)).collect(),
-            inputs: lowered.iter().enumerate().map(|(i, x)| reads.inputs.contains(i).then(|| (*x).clone())).collect(),
-            specs: inputs.map(|(x, low)| (reads.specs && self.own(x).is_none()).then(|| *low.spec())).collect(),
+            inputs: lowered
+                .iter()
+                .enumerate()
+                .map(|(i, x)| reads.inputs.contains(i).then(|| (*x).clone()))
+                .collect(),
+            specs: inputs
+                .map(|(x, low)| (reads.specs && self.own(x).is_none()).then(|| *low.spec()))
+                .collect(),
             outputs: y.as_slice().iter().map(|y| reads.outputs.then(|| y.clone())).collect(),
             output_specs: y.as_slice().iter().map(|y| *y.spec()).collect(),
         }
@@ -201,7 +213,9 @@ impl Level for Tape {
         let lower_call = Call { inputs: lowered.as_slice(), dying: dying.without(kept), ..call };
         let y = bind_at(lower_call);
         match reads {
-            Some(reads) if y.as_slice()[0].error().is_none() => self.record(me, &call, lowered.as_slice(), reads, y),
+            Some(reads) if y.as_slice()[0].error().is_none() => {
+                self.record(me, &call, lowered.as_slice(), reads, y)
+            }
             _ => y,
         }
     }
@@ -301,7 +315,8 @@ impl Large {
         let inputs: Vec<_> = self.inputs.iter().map(Option::as_ref).collect();
         let outputs: Vec<_> = self.outputs.iter().map(Option::as_ref).collect();
         let specs = self.parents.iter().zip(&self.specs);
-        let input_specs: Vec<_> = specs.map(|(&parent, own)| spec_at(earlier, parent).or(own.as_ref())).collect();
+        let input_specs: Vec<_> =
+            specs.map(|(&parent, own)| spec_at(earlier, parent).or(own.as_ref())).collect();
         let output_specs: Vec<_> = self.output_specs.iter().collect();
         let at = Residuals {
             inputs: &inputs,

@@ -218,7 +218,10 @@ where
     ///
     /// # Errors
     /// As [`crate::Grad::call`], but for the loss.
-    #[expect(clippy::type_complexity, reason = "a pair of two named things reads better than a name for the pair")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "a pair of two named things reads better than a name for the pair"
+    )]
     pub fn call(&self, p: &P, x: X::Refs<'_>) -> Result<(R::Value, Pullback<P, R::Value>)> {
         tree::check_valid("argument 0", p)?;
         X::check(x)?;
@@ -266,7 +269,8 @@ impl<P: Tree, O: Tree> Pullback<P, O> {
     /// If a leaf is invalid or has another shape or dtype, or a derivative does not exist.
     pub fn call(&self, cotangent: &O) -> Result<P> {
         tree::check_valid("cotangent", cotangent)?;
-        tree::same_path_lists(&self.paths, &tree::paths(cotangent)).map_err(|error| error.context("cotangent"))?;
+        tree::same_path_lists(&self.paths, &tree::paths(cotangent))
+            .map_err(|error| error.context("cotangent"))?;
         let mut seeds = Vec::new();
         for (at, (leaf, (slot, spec))) in tree::leaves(cotangent).into_iter().zip(&self.outputs).enumerate() {
             if !spec.dtype.is_float() {
@@ -321,7 +325,8 @@ fn check_tangent<P: Tree>(p: &P, tangent: &P) -> Result<()> {
         None => Ok(()),
         Some(at) => {
             let place = tree::join("tangent", &tree::paths(p)[at]);
-            let message = format!("{place} is {}, the argument is {}", tangents[at].spec(), primals[at].spec());
+            let message =
+                format!("{place} is {}, the argument is {}", tangents[at].spec(), primals[at].spec());
             Err(Error::plain(ErrorKind::Shape, message))
         }
     }
@@ -371,7 +376,8 @@ where
                 format!("vmap: in_axes has {} entries for {} arguments", self.in_axes.len(), X::COUNT + 1);
             return Err(Error::plain(ErrorKind::Shape, message));
         }
-        let mut measure = Lift { in_axes: &self.in_axes, at: Vec::new(), size: None, level: None, error: None };
+        let mut measure =
+            Lift { in_axes: &self.in_axes, at: Vec::new(), size: None, level: None, error: None };
         walk_all::<P, X>(p, x, &mut measure);
         if let Some(error) = measure.error {
             return Err(error);
@@ -395,7 +401,10 @@ where
             return all.movedim(0, self.out_axis);
         }
         let (axis, shape) = (self.out_axis, all.spec().shape);
-        let message = format!("vmap: no place {axis} for the examples' axis in an output of shape {}", shape.without(0));
+        let message = format!(
+            "vmap: no place {axis} for the examples' axis in an output of shape {}",
+            shape.without(0)
+        );
         Tensor::invalid(Error::plain(ErrorKind::Shape, message).help("see `out_axis`"))
     }
 }
@@ -423,7 +432,8 @@ impl Walker for Lift<'_> {
         let Some(axis) = self.in_axes.get(argument).copied().unwrap_or(Some(0)) else { return leaf.clone() };
         let shape = leaf.spec().shape;
         let Some(axis) = shape.axis(axis) else {
-            let message = format!("vmap: argument {argument} has a leaf of shape {shape} without axis {axis}");
+            let message =
+                format!("vmap: argument {argument} has a leaf of shape {shape} without axis {axis}");
             let error = Error::plain(ErrorKind::Shape, message)
                 .help("share it between examples: `None` in `in_axes`");
             self.error.get_or_insert(error);
@@ -487,7 +497,9 @@ where
             return forward().and_then(valid);
         }
         let n = y.numel();
-        let basis = Tensor::eye(n).to_dtype(y.dtype()).reshape(std::iter::once(n).chain(y.shape().to_vec()).collect::<Vec<_>>());
+        let basis = Tensor::eye(n)
+            .to_dtype(y.dtype())
+            .reshape(std::iter::once(n).chain(y.shape().to_vec()).collect::<Vec<_>>());
         let rows = vmap(|dy: &Tensor| pull.call(dy)).call(&basis, ())?;
         valid(tree::zip(&rows, p, |rows, leaf| {
             let shape = y.shape().to_vec().into_iter().chain(leaf.shape().to_vec());
@@ -552,7 +564,8 @@ where
         let columns = forward_columns(&|p: &P| self.0.call(p, x), p)?;
         let columns: Vec<Vec<Tensor>> = columns.iter().map(tree::leaves).collect();
         let outputs = columns.first().map_or(0, Vec::len);
-        let of_output = |i: usize| valid(block(p, &columns.iter().map(|column| &column[i]).collect::<Vec<_>>()));
+        let of_output =
+            |i: usize| valid(block(p, &columns.iter().map(|column| &column[i]).collect::<Vec<_>>()));
         (0..outputs).map(of_output).collect()
     }
 }

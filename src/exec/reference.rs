@@ -61,7 +61,9 @@ pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<
         Kernel::Map(body) => map(*body, &x, spec),
         Kernel::Cast => x[0].values.clone(),
         Kernel::Reduce(fold, axes) => reduce(*fold, *axes, &x[0], spec),
-        Kernel::View(view) => positions(&spec.shape).iter().map(|p| viewed(view, &x[0], &spec.shape, p)).collect(),
+        Kernel::View(view) => {
+            positions(&spec.shape).iter().map(|p| viewed(view, &x[0], &spec.shape, p)).collect()
+        }
         Kernel::Place(base, regions) => place(*base, regions, &x, spec),
         Kernel::Gather(what, axis) => gather(*what, *axis, &x, spec)?,
         Kernel::Scatter(what, axis) => scatter(*what, *axis, &x, spec)?,
@@ -72,7 +74,8 @@ pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<
 }
 
 fn from_numbers(spec: Spec, values: &[Number]) -> Tensor {
-    let bytes: Vec<u8> = values.iter().flat_map(|v| spec.dtype.bits(*v)[..spec.dtype.size()].to_vec()).collect();
+    let bytes: Vec<u8> =
+        values.iter().flat_map(|v| spec.dtype.bits(*v)[..spec.dtype.size()].to_vec()).collect();
     super::cpu::build(spec, |to| {
         // SAFETY: the block has room for `spec.bytes()`, which is what the elements take.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
@@ -97,7 +100,9 @@ fn evaluate(expr: &Expr, domain: DType, x: &[Number]) -> Number {
             Number::Float(f64::from(expr.eval_f32(&x)))
         }
         DType::I64 => Number::Int(expr.eval_i64(&ints())),
-        DType::I32 => Number::Int(expr.eval_i32(&ints().iter().map(|v| *v as i32).collect::<Vec<_>>()).into()),
+        DType::I32 => {
+            Number::Int(expr.eval_i32(&ints().iter().map(|v| *v as i32).collect::<Vec<_>>()).into())
+        }
         DType::U8 | DType::Bool => {
             Number::Int(expr.eval_u8(&ints().iter().map(|v| *v as u8).collect::<Vec<_>>()).into())
         }
@@ -152,7 +157,8 @@ fn viewed(view: &View<'_>, x: &List, shape: &Shape, position: &[usize]) -> Numbe
         }
         View::Broadcast => {
             let own = &position[shape.rank() - from.rank()..];
-            let source: Position = own.iter().zip(from.iter()).map(|(&p, &n)| if n == 1 { 0 } else { p }).collect();
+            let source: Position =
+                own.iter().zip(from.iter()).map(|(&p, &n)| if n == 1 { 0 } else { p }).collect();
             x.at(&source)
         }
         View::Slice(region) => x.at(&in_region(region, position)),
@@ -181,10 +187,9 @@ fn place(base: Base, regions: &[Region], x: &[List], spec: Spec) -> Vec<Number> 
 fn pointed(value: Number, n: usize) -> Result<usize> {
     let value = value.as_i64();
     let position = if value < 0 { value + n as i64 } else { value };
-    usize::try_from(position)
-        .ok()
-        .filter(|&p| p < n)
-        .ok_or_else(|| Error::plain(ErrorKind::Data, format!("index {value} is out of range for an axis of {n}")))
+    usize::try_from(position).ok().filter(|&p| p < n).ok_or_else(|| {
+        Error::plain(ErrorKind::Data, format!("index {value} is out of range for an axis of {n}"))
+    })
 }
 
 /// For a position of the gathered tensor, that of the index and that of the tensor it points into.

@@ -30,8 +30,10 @@ impl Graph {
                 return Err(format!("{name} reads v{} before it is defined", id.0));
             }
             let inputs: Vec<&Spec> = step.inputs.iter().map(|id| self.spec(*id)).collect();
-            let inferred = step.op.infer_all(&inputs).map_err(|misfit| format!("{name}: {}", misfit.message))?;
-            let stated: Vec<Spec> = step.outputs.iter().filter_map(|id| self.specs.get(id.0 as usize)).copied().collect();
+            let inferred =
+                step.op.infer_all(&inputs).map_err(|misfit| format!("{name}: {}", misfit.message))?;
+            let stated: Vec<Spec> =
+                step.outputs.iter().filter_map(|id| self.specs.get(id.0 as usize)).copied().collect();
             if inferred != stated {
                 return Err(format!("{name} yields {inferred:?}, the graph says {stated:?}"));
             }

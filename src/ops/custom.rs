@@ -237,7 +237,9 @@ impl Batched {
     }
 
     fn inputs(&self, level: &Arc<Batch>, x: &[Tensor]) -> Vec<Tensor> {
-        let lift = |(i, x): (usize, &Tensor)| if self.batched.contains(i) { level.lift(x.clone()) } else { x.clone() };
+        let lift = |(i, x): (usize, &Tensor)| {
+            if self.batched.contains(i) { level.lift(x.clone()) } else { x.clone() }
+        };
         x.iter().enumerate().map(lift).collect()
     }
 }
@@ -390,7 +392,8 @@ impl CustomRule for Looped {
             let dx = self.rule.vjp(&self.example(x, self.batched, at), &y, &dy)?;
             Ok(dx.into_iter().enumerate().map(|(i, dx)| dx.unwrap_or_else(|| zero(i, at))).collect())
         })?;
-        let shared = |(i, dx): (usize, Tensor)| Some(if self.batched.contains(i) { dx } else { dx.sum_dim(0) });
+        let shared =
+            |(i, dx): (usize, Tensor)| Some(if self.batched.contains(i) { dx } else { dx.sum_dim(0) });
         Ok(dx.into_iter().enumerate().map(shared).collect())
     }
 

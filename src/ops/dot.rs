@@ -34,7 +34,8 @@ impl Primitive for Dot {
         if a[..rank - 2] != b[..rank - 2] {
             return Err(Misfit::shape(format!("batch axes of {a} and {b} do not broadcast")));
         }
-        Ok(x[0].with_shape(a.with_dim(rank - 1, b.dim(rank - 1))))
+        let product = a.with_dim(rank - 1, b.dim(rank - 1)).countable().ok_or_else(too_many_axes)?;
+        Ok(x[0].with_shape(product))
     }
 
     fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {

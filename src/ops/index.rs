@@ -143,9 +143,9 @@ impl Linear for Scatter {
         let base = repeated(0);
         let joined = Joined::new(&base, x[1], self.axis, size);
         let index_rank = x[1].spec().shape.rank() - 1;
-        let source = (0..self.axis).rev().fold(repeated(2), |y, i| {
-            y.movedim(1 + i as isize, (self.axis + index_rank) as isize)
-        });
+        let source = (0..self.axis)
+            .rev()
+            .fold(repeated(2), |y, i| y.movedim(1 + i as isize, (self.axis + index_rank) as isize));
         let sums = bind(&LinearMap(Scatter { axis: 0, ..*self }), &[&joined.all, &joined.index, &source]);
         sums.reshape(joined.moved).movedim(1, self.axis as isize + 1)
     }

@@ -166,7 +166,11 @@ impl Tensor {
         let value = value.into();
         if N != spec.shape.rank() {
             let message = format!("padding for {N} axes of a tensor with {}", spec.shape.rank());
-            return misuse("pad", &[self], Misfit::shape(message).help("give one (before, after) pair an axis"));
+            return misuse(
+                "pad",
+                &[self],
+                Misfit::shape(message).help("give one (before, after) pair an axis"),
+            );
         }
         if !value.fits(spec.dtype) {
             let message = format!("the number {} is no {}", value.as_f64(), spec.dtype);

@@ -22,8 +22,8 @@ mod select;
 
 pub use arithmetic::IntoOperand;
 pub(crate) use arithmetic::number_operand;
-pub use custom::{CustomOp, apply};
 pub(crate) use custom::{Batched, Custom, CustomRule, declared, stopped};
+pub use custom::{CustomOp, apply};
 pub use movement::INFER;
 pub(crate) use primitive::{Op, Primitive, Reads, Residuals};
 pub(crate) use random::{Distribution, Random};

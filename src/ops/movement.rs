@@ -41,7 +41,9 @@ impl Linear for Reshape {
 
 /// The refusal of a result with more than `MAX_RANK` axes, or beyond all memory.
 pub(crate) fn too_many_axes() -> Box<Misfit> {
-    Misfit::shape(format!("the result would have more than {MAX_RANK} axes (vmap adds one), or too many elements"))
+    Misfit::shape(format!(
+        "the result would have more than {MAX_RANK} axes (vmap adds one), or too many elements"
+    ))
 }
 
 /// Axis `i` of the result is axis `order[i]`.
@@ -122,7 +124,8 @@ impl Linear for Broadcast {
         // The example's axes align at the last: axes of length 1 between it and the batch axis.
         let own = x[0].spec().shape;
         let gap = shape.rank() - own.rank();
-        let aligned = (0..gap).fold(own, |aligned, _| aligned.with_axis(1, 1).expect("not more than `shape` has"));
+        let aligned =
+            (0..gap).fold(own, |aligned, _| aligned.with_axis(1, 1).expect("not more than `shape` has"));
         bind(&LinearMap(Broadcast(shape)), &[&x[0].reshape(aligned)])
     }
 }
@@ -285,7 +288,8 @@ impl Tensor {
         };
         let shape = self.spec().shape;
         let backward = |axis: usize| axes.contains(axis);
-        let start = (0..shape.rank()).map(|a| if backward(a) { i64::from(shape[a]) - 1 } else { 0 }).collect();
+        let start =
+            (0..shape.rank()).map(|a| if backward(a) { i64::from(shape[a]) - 1 } else { 0 }).collect();
         let step = (0..shape.rank()).map(|a| if backward(a) { -1 } else { 1 }).collect();
         self.slice_region(Region { start, step }, shape)
     }

@@ -40,8 +40,9 @@ impl Domain {
     /// Refuses a dtype outside the domain.
     pub(crate) fn check(self, dtype: DType) -> Result<(), Box<Misfit>> {
         match (self, dtype) {
-            (_, DType::Bool) => Err(Misfit::dtype("bool has no arithmetic")
-                .help("convert with `.i64()` or `.f32()`, or use `logical_and`, `logical_or`, `logical_not`")),
+            (_, DType::Bool) => Err(Misfit::dtype("bool has no arithmetic").help(
+                "convert with `.i64()` or `.f32()`, or use `logical_and`, `logical_or`, `logical_not`",
+            )),
             (Domain::Floats, dtype) if !dtype.is_float() => {
                 Err(Misfit::dtype(format!("needs a floating-point tensor, got {dtype}"))
                     .help("convert with `.f32()` or `.f64()`"))
@@ -59,13 +60,16 @@ pub(crate) struct Map<O, const N: usize>(pub(crate) O);
 pub(crate) fn alike(x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
     let first = *x[0];
     for other in &x[1..] {
+        if **other == first {
+            continue;
+        }
         if other.dtype != first.dtype {
             return Err(mixed_dtypes(first.dtype, other.dtype));
         }
-        if other.shape != first.shape {
-            return Err(Misfit::shape(format!("shapes {} and {} do not broadcast", first.shape, other.shape))
-                .help("shapes are aligned at the last axis; axes must be equal or 1 (see `unsqueeze`, `reshape`)"));
-        }
+        return Err(Misfit::shape(format!("shapes {} and {} do not broadcast", first.shape, other.shape))
+            .help(
+                "shapes are aligned at the last axis; axes must be equal or 1 (see `unsqueeze`, `reshape`)",
+            ));
     }
     Ok(first)
 }
@@ -121,9 +125,8 @@ impl<O: Elementwise<N>, const N: usize> Primitive for Map<O, N> {
 
 /// Binds an elementwise primitive on whole batches: inputs that are not batched are repeated.
 pub(crate) fn bind_repeated(op: &dyn Primitive, x: &[&Tensor], batched: InputSet, size: usize) -> Tensor {
-    let all = x.iter().enumerate().map(|(i, x)| {
-        if batched.contains(i) { (*x).clone() } else { x.repeated(size) }
-    });
+    let all =
+        x.iter().enumerate().map(|(i, x)| if batched.contains(i) { (*x).clone() } else { x.repeated(size) });
     let all: Vec<Tensor> = all.collect();
     bind(op, &all.iter().collect::<Vec<_>>())
 }
@@ -163,4 +166,3 @@ impl<O: Elementwise<N>, const N: usize> Body for Map<O, N> {
         O::DIVIDES
     }
 }
-

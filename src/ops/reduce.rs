@@ -159,7 +159,9 @@ fn products_of_others(x: &Tensor, axes: AxisSet) -> Tensor {
 
 fn refuse_empty(x: &Spec, axes: AxisSet) -> Result<(), Box<Misfit>> {
     match axes.iter().find(|&axis| x.shape[axis] == 0) {
-        Some(axis) => Err(Misfit::shape(format!("axis {axis} of {} is empty, nothing is its extreme", x.shape))),
+        Some(axis) => {
+            Err(Misfit::shape(format!("axis {axis} of {} is empty, nothing is its extreme", x.shape)))
+        }
         None => Ok(()),
     }
 }
@@ -235,6 +237,9 @@ impl Tensor {
     /// This reduced tensor with the axes that went back in place, of length 1.
     #[track_caller]
     pub(crate) fn keeping(self, of: &Tensor, axes: &[isize]) -> Tensor {
+        if self.error().is_some() {
+            return self;
+        }
         match of.axes_or("keepdim", axes) {
             Ok(axes) => self.reshape(axes.keep_in(&of.spec().shape)),
             Err(invalid) => invalid,
@@ -308,7 +313,7 @@ macro_rules! reductions {
             #[doc = concat!($what, " over one or several axes, which stay with length 1.\n\nGradient: ", $gradient)]
             #[track_caller]
             pub fn $keepdim(&self, axes: impl IntoAxes) -> Tensor {
-                self.$dim(axes.as_axes()).keeping(self, axes.as_axes())
+                self.reduced(stringify!($keepdim), Fold::$fold, Some(axes.as_axes())).keeping(self, axes.as_axes())
             }
         )*}
     };

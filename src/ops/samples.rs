@@ -131,7 +131,6 @@ fn selection() -> Vec<Sample> {
     ]
 }
 
-
 fn reductions() -> Vec<Sample> {
     let x = || vec![normal(4, &[2, 3, 4])];
     vec![

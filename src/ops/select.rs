@@ -45,7 +45,13 @@ impl Body for Where {
     unsafe fn tile(&self, dtype: DType, x: &[*const u8], y: *mut u8, n: usize) {
         /// # Safety
         /// Pointers are valid for `n` elements of `T` (`condition`: bytes); `y` overlaps nothing.
-        unsafe fn choose<T: Copy>(condition: *const u8, then: *const T, otherwise: *const T, y: *mut T, n: usize) {
+        unsafe fn choose<T: Copy>(
+            condition: *const u8,
+            then: *const T,
+            otherwise: *const T,
+            y: *mut T,
+            n: usize,
+        ) {
             // SAFETY: the caller's promise.
             let (condition, then, otherwise, y) = unsafe {
                 (
@@ -143,7 +149,8 @@ impl Tensor {
                 bind(&LinearMap(Where), &[&condition, &then, &otherwise])
             }
             None => {
-                let message = format!("shapes {}, {} and {} do not broadcast", shapes[0], shapes[1], shapes[2]);
+                let message =
+                    format!("shapes {}, {} and {} do not broadcast", shapes[0], shapes[1], shapes[2]);
                 misuse("where", &operands, Misfit::shape(message))
             }
         }
@@ -184,4 +191,3 @@ conversions! {
     u8 U8 "As u8; see [`Tensor::to_dtype`].";
     bool Bool "As bool: whether nonzero; see [`Tensor::to_dtype`].";
 }
-

@@ -1,6 +1,7 @@
 //! Asking a tensor for what it is and for its values.
 
 use super::{Element, Number, Shape, Spec, Tensor};
+use crate::autodiff::function::raise;
 use crate::autodiff::level::{origin, value_of};
 use crate::error::{Error, Misfit, Result};
 use crate::exec::cpu;
@@ -60,8 +61,7 @@ impl Tensor {
     fn valid_spec(&self) -> Spec {
         match self.error() {
             None => *self.spec(),
-            // Not a bug but an error on its way: `resume_unwind` runs no panic hook, and `call` catches it.
-            Some(error) => std::panic::resume_unwind(Box::new(error.clone())),
+            Some(error) => raise(error.clone()),
         }
     }
 

@@ -38,7 +38,7 @@ impl Shape {
     }
 
     /// The shape, unless it has more elements than bytes could be counted.
-    fn countable(self) -> Option<Shape> {
+    pub(crate) fn countable(self) -> Option<Shape> {
         let count = self.iter().fold(1u64, |count, &dim| count.saturating_mul(dim.max(1).into()));
         (count <= MAX_ELEMENTS).then_some(self)
     }

@@ -4,7 +4,7 @@
 //! small blocks to one of the thread that frees them (no lock on the way), large ones to one shared pool.
 //! A block is one allocation: a 64-byte header, then the data, which is therefore 64-aligned.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc};
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +14,8 @@ use std::sync::{Mutex, PoisonError};
 const LINE: usize = 64;
 /// Blocks below this class (64 KiB) live in thread-local lists.
 const LOCAL_CLASSES: usize = 44;
+/// All classes: blocks of up to 2^47 bytes, what an address space of 48 bits leaves to a program.
+const CLASSES: usize = 160;
 /// Bytes a thread keeps in its lists.
 const LOCAL_LIMIT: usize = 4 << 20;
 /// Bytes the shared pool keeps; more goes back to the system.
@@ -37,14 +39,15 @@ unsafe impl Send for Storage {}
 unsafe impl Sync for Storage {}
 
 impl Storage {
-    /// A block for `bytes` bytes with undefined contents.
+    /// A block for `bytes` bytes with undefined contents. Panics if there is no memory for it.
     pub(crate) fn with_bytes(bytes: usize) -> Storage {
         let class = class_of(bytes + LINE);
+        assert!(class < CLASSES, "out of memory: {bytes} bytes for one tensor");
         let header = take_free(class).unwrap_or_else(|| {
-            let layout = layout_of(class);
             // SAFETY: the layout's size is at least a line, so not zero.
-            let fresh = unsafe { alloc(layout) };
-            NonNull::new(fresh.cast()).unwrap_or_else(|| handle_alloc_error(layout))
+            let fresh = unsafe { alloc(layout_of(class)) };
+            NonNull::new(fresh.cast())
+                .unwrap_or_else(|| panic!("out of memory: {bytes} bytes for one tensor"))
         });
         if class >= LOCAL_CLASSES {
             LIVE.fetch_add(bytes_of(class), Ordering::Relaxed);
@@ -168,7 +171,7 @@ thread_local! {
     static LOCAL: RefCell<FreeLists<LOCAL_CLASSES>> = const { RefCell::new(FreeLists::empty()) };
 }
 
-static POOL: Mutex<FreeLists<160>> = Mutex::new(FreeLists::empty());
+static POOL: Mutex<FreeLists<CLASSES>> = Mutex::new(FreeLists::empty());
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
 fn take_free(class: usize) -> Option<NonNull<Header>> {

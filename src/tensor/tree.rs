@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Debug, Write};
 
 use super::{DType, Shape, Tensor};
-use crate::autodiff::level::misuse;
+use crate::autodiff::level::{misuse, origin, serving};
 use crate::error::{Error, ErrorKind, Misfit, Result};
 
 /// A value whose leaves are tensors.
@@ -242,11 +242,12 @@ pub fn ravel<T: Tree + Clone>(tree: &T) -> (Tensor, impl Fn(&Tensor) -> T + use<
     let parts: Vec<Tensor> = leaves(tree).iter().map(|x| x.reshape([x.spec().shape.numel()])).collect();
     let flat = if parts.is_empty() { Tensor::zeros([0]) } else { Tensor::cat(&parts, 0) };
     let total: usize = parts.iter().map(|part| part.spec().shape.numel()).sum();
-    let tree = tree.clone();
+    // A closure does not know its caller: an error names the line of this call.
+    let (tree, at) = (tree.clone(), origin());
     let unravel = move |flat: &Tensor| {
         if flat.error().is_none() && flat.spec().shape != [total] {
             let message = format!("a vector of {total} elements is needed, got shape {}", flat.spec().shape);
-            let invalid = misuse("unravel", &[flat], Misfit::shape(message));
+            let invalid = serving(at, || misuse("unravel", &[flat], Misfit::shape(message)));
             return map(&tree, |_| invalid.clone());
         }
         let mut start = 0;

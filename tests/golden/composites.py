@@ -47,7 +47,8 @@ def statistics():
     yield Case("mean", "rank 0", jnp.mean, [np.array(1.5)], whole)
     yield Case("var", "no spread", lambda x: variance(x, None, 1), [array(2.0, 2.0, 2.0)], {**whole, "correction": 1})
     yield Case("norm", "of zeros", norm, [np.zeros(3)], whole, edge=True)
-    yield Case("norm", "a row of zeros", lambda x: norm(x, 1), [array(0.0, 0.0, 3.0, -4.0).reshape(2, 2)], {"axes": [1]}, edge=True)
+    rows = array(0.0, 0.0, 3.0, -4.0).reshape(2, 2)
+    yield Case("norm", "a row of zeros", lambda x: norm(x, 1), [rows], {"axes": [1]}, edge=True)
     big = array(1000.0, 1000.5, -1000.0, 0.25).reshape(2, 2)
     last = {"axes": [1]}
     yield Case("logsumexp", "large", lambda x: jax.nn.logsumexp(x, axis=1), [big], last, edge=True)
@@ -64,12 +65,12 @@ def normalisations():
         yield Case(fn, "large", lambda x, f=f: f(x, axis=-1), [large], {"axis": -1}, edge=True)
         yield Case(fn, "one class", lambda x, f=f: f(x, axis=-1), [array(2.0, -3.0).reshape(2, 1)], {"axis": -1})
         yield Case(fn, "ties", lambda x, f=f: f(x, axis=0), [array(1.0, 1.0, 1.0)], {"axis": 0})
-    masked = array(-INF, 1.0, 2.0)
-    yield Case("softmax", "minus infinity", lambda x: jax.nn.softmax(x, axis=0), [masked], {"axis": 0}, order=1, edge=True)
+    masked, f = array(-INF, 1.0, 2.0), lambda x: jax.nn.softmax(x, axis=0)
+    yield Case("softmax", "minus infinity", f, [masked], {"axis": 0}, order=1, edge=True)
     # lax.clamp: no gradient at the bounds themselves.
-    clamp = lambda x: lax.clamp(-1.0, x, 0.5)
-    yield Case("clamp", "typical", clamp, [random("clamp", (2, 3))], {"low": -1.0, "high": 0.5})
-    yield Case("clamp", "at the bounds", clamp, [array(-1.0, 0.5, 0.0, 3.0, INF)], {"low": -1.0, "high": 0.5}, edge=True)
+    clamp, attrs = lambda x: lax.clamp(-1.0, x, 0.5), {"low": -1.0, "high": 0.5}
+    yield Case("clamp", "typical", clamp, [random("clamp", (2, 3))], attrs)
+    yield Case("clamp", "at the bounds", clamp, [array(-1.0, 0.5, 0.0, 3.0, INF)], attrs, edge=True)
     bounds = [array(-1.0, 0.25, 3.0), array(-0.5, -0.5, -0.5), array(1.0, 1.5, 2.0)]
     yield Case("clamp_tensors", "typical", lambda x, low, high: lax.clamp(low, x, high), bounds)
     leaky = lambda x: jax.nn.leaky_relu(x, 0.125)

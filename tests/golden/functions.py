@@ -155,7 +155,7 @@ def power():
     for exponent in (2.0, 3.0, -1.0, -2.0, 0.5, -0.5, 2.5, 1.0, 0.0):
         whole = exponent == int(exponent)
         x = away_from_zero("pow number", (2, 3)) if whole else random("pow number", (2, 3), 0.2, 3)
-        f = (lambda e: lambda x: lax.integer_pow(x, e))(int(exponent)) if whole else (lambda e: lambda x: x**e)(exponent)
+        f = lambda x, e=exponent: lax.integer_pow(x, int(e)) if e == int(e) else x**e
         yield Case("pow_number", f"exponent {exponent}", f, [x], {"exponent": exponent})
         if whole and exponent >= 0:
             zero = [array(0.0, -0.0, 1.0)]
@@ -166,7 +166,8 @@ def select_and_cast():
     c = bools(True, False, True)
     yield Case("where", "typical", jnp.where, [c, array(1.0, 2.0, 3.0), array(-1.0, -2.0, -3.0)])
     yield Case("where", "broadcast", jnp.where, [c, random("where", (2, 1)), np.array(0.5)])
-    yield Case("where", "condition broadcast", jnp.where, [bools(True, False).reshape(2, 1), random("w2", (2, 3)), random("w3", (3,))])
+    column = bools(True, False).reshape(2, 1)
+    yield Case("where", "condition broadcast", jnp.where, [column, random("w2", (2, 3)), random("w3", (3,))])
     yield Case("where", "hides nan", jnp.where, [c, array(1.0, NAN, 3.0), array(NAN, 2.0, INF)], order=1, edge=True)
     yield Case("where", "empty", jnp.where, [np.zeros((0,), bool), np.zeros(0), np.zeros(0)])
     yield Case("where", "integers", jnp.where, [c, ints(1, 2, 3), ints(4, 5, 6)])
@@ -209,29 +210,33 @@ def reductions():
             f = lambda x, a=axes, k=keepdim, r=reduce: r(x, axis=axes_of(a), keepdims=k)
             name = f"axes {axes}" + (", keepdim" if keepdim else "")
             yield Case(fn, name, f, [random(fn + "reduce", (2, 3, 2))], {"axes": axes, "keepdim": keepdim})
-        whole = {"axes": None, "keepdim": False}
-        first = {"axes": [0], "keepdim": False}
+        whole, first = {"axes": None}, {"axes": [0]}
         yield Case(fn, "rank 0", reduce, [np.array(1.5)], whole)
         yield Case(fn, "one element", reduce, [array(-2.5)], whole)
         yield Case(fn, "empty kept axis", lambda x, r=reduce: r(x, axis=0), [np.zeros((2, 0))], first)
         yield Case(fn, "integers", lambda x, r=reduce: r(x, axis=0), [ints(3, -1, 2, 5).reshape(2, 2)], first)
     for fn, reduce in (("sum", jnp.sum), ("prod", jnp.prod)):
-        yield Case(fn, "over nothing", lambda x, r=reduce: r(x, axis=0), [np.zeros((0, 3))], {"axes": [0], "keepdim": False})
-        yield Case(fn, "of nothing", reduce, [np.zeros((0,))], {"axes": None, "keepdim": False})
+        yield Case(fn, "over nothing", lambda x, r=reduce: r(x, axis=0), [np.zeros((0, 3))], {"axes": [0]})
+        yield Case(fn, "of nothing", reduce, [np.zeros((0,))], {"axes": None})
     for fn, f in (("any", jnp.any), ("all", jnp.all)):
-        for name, x in {"mixed": array(0.0, 2.0, NAN), "zeros": array(0.0, -0.0), "nonzeros": array(-1.0, NAN)}.items():
-            yield Case(fn, name, f, [x])
+        yield Case(fn, "mixed", f, [array(0.0, 2.0, NAN)])
+        yield Case(fn, "zeros", f, [array(0.0, -0.0)])
+        yield Case(fn, "nonzeros", f, [array(-1.0, NAN)])
         yield Case(fn, "of nothing", f, [np.zeros((0, 2))])
         yield Case(fn, "bools", f, [bools(True, False)])
     rows = array(2.0, 0.0, 3.0, 0.0, 0.0, 5.0, 1.0, -2.0, 4.0).reshape(3, 3)
-    yield Case("prod", "no zero, one zero, two zeros", lambda x: jnp.prod(x, axis=1), [rows], {"axes": [1], "keepdim": False})
+    yield Case("prod", "no zero, one zero, two zeros", lambda x: jnp.prod(x, axis=1), [rows], {"axes": [1]})
+
+
+def extremes():
     for fn in ("amax", "amin"):
-        reduce, one = REDUCE[fn], {"axes": [1], "keepdim": False}
+        reduce, one, whole = REDUCE[fn], {"axes": [1]}, {"axes": None}
         ties = array(1.0, 3.0, 3.0, 2.0, 2.0, 2.0, -1.0, -1.0, 4.0).reshape(3, 3)
         yield Case(fn, "ties share evenly", lambda x, r=reduce: r(x, axis=1), [ties], one, edge=True)
-        yield Case(fn, "ties over all axes", reduce, [ties], {"axes": None, "keepdim": False}, edge=True)
-        yield Case(fn, "infinities", reduce, [array(INF, 1.0, -INF)], {"axes": None, "keepdim": False}, order=1, edge=True)
-        yield Case(fn, "nan", lambda x, r=reduce: r(x, axis=1), [array(1.0, NAN, NAN, 2.0, 1.0, 2.0).reshape(3, 2)], one, order=0)
+        yield Case(fn, "ties over all axes", reduce, [ties], whole, edge=True)
+        yield Case(fn, "infinities", reduce, [array(INF, 1.0, -INF)], whole, order=1, edge=True)
+        nans = array(1.0, NAN, NAN, 2.0, 1.0, 2.0).reshape(3, 2)
+        yield Case(fn, "nan", lambda x, r=reduce: r(x, axis=1), [nans], one, order=0)
     for fn, f in (("argmax", jnp.argmax), ("argmin", jnp.argmin)):
         for axis in (0, 1, -1):
             yield Case(fn, f"axis {axis}", lambda x, a=axis, f=f: f(x, axis=a), [random(fn, (2, 3, 4))], {"axis": axis})
@@ -270,5 +275,5 @@ def products():
 
 
 def cases():
-    for family in (unary, binary, power, select_and_cast, reductions, products):
+    for family in (unary, binary, power, select_and_cast, reductions, extremes, products):
         yield from family()

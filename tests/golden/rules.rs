@@ -54,7 +54,7 @@ pub(crate) fn branches_on_the_data(inputs: &Inputs) -> Result<Results> {
     let f = |w: &Tensor| {
         let mut h = x.clone();
         for _ in 0..40 {
-            h = h * w;
+            h *= w;
             h = if h.sum().item::<f64>()? > 0.0 { h.tanh() } else { h.sin() };
         }
         Ok(h.square().sum())

@@ -12,6 +12,16 @@ from functions import array, bools, ints
 from record import Case, random
 
 
+BROADCASTS = (
+    ((3,), (2, 3)),
+    ((2, 1), (2, 3)),
+    ((), (2, 2)),
+    ((1, 3), (4, 2, 3)),
+    ((2, 3), (2, 3)),
+    ((1,), (0,)),
+)
+
+
 def views():
     x = random("views", (2, 3, 4))
     for shape in ((24,), (4, 6), (3, 1, 8), (2, 3, 4, 1)):
@@ -33,9 +43,10 @@ def views():
         f = lambda x, a=axis, s=start, n=length: lax.slice_in_dim(x, s, s + n, axis=a)
         attrs = {"axis": axis, "start": start, "length": length}
         yield Case("narrow", f"axis {axis}, {length} from {start}", f, [x], attrs)
-    for source, shape in (((3,), (2, 3)), ((2, 1), (2, 3)), ((), (2, 2)), ((1, 3), (4, 2, 3)), ((2, 3), (2, 3)), ((1,), (0,))):
+    for source, shape in BROADCASTS:
         x1 = random(f"broadcast{source}", source)
-        yield Case("broadcast_to", f"{source} to {shape}", lambda x, s=shape: jnp.broadcast_to(x, s), [x1], {"shape": shape})
+        f = lambda x, s=shape: jnp.broadcast_to(x, s)
+        yield Case("broadcast_to", f"{source} to {shape}", f, [x1], {"shape": shape})
     for axes in ((0,), (-1,), (0, 2), (0, 1, 2), ()):
         yield Case("flip", str(axes), lambda x, a=axes: jnp.flip(x, a), [x], {"axes": axes})
     for axis in (0, 2, -1):
@@ -75,8 +86,9 @@ def slicing():
         f = lambda x, lo=low, hi=high, v=value: jnp.pad(x, tuple(zip(lo, hi)), constant_values=v)
         attrs = {"before": low, "after": high, "value": value}
         yield Case("pad", f"{low}, {high}, {value}", f, [random("pad", (2, 3))], attrs)
-    yield Case("pad", "rank 1", lambda x: jnp.pad(x, ((2, 1),)), [array(1.5, 2.5)], {"before": (2,), "after": (1,), "value": 0.0})
-    yield Case("pad", "nothing", lambda x: jnp.pad(x, ((2, 1),)), [np.zeros(0)], {"before": (2,), "after": (1,), "value": 0.0})
+    attrs = {"before": (2,), "after": (1,), "value": 0.0}
+    for name, x1 in (("rank 1", array(1.5, 2.5)), ("nothing", np.zeros(0))):
+        yield Case("pad", name, lambda x: jnp.pad(x, ((2, 1),)), [x1], attrs)
 
 
 def joins():
@@ -136,11 +148,12 @@ def indexing():
         part = x[filled(items, tensors)]
         f = lambda x, y, *tensors, i=items: x.at[filled(i, tensors)].set(y)
         yield Case("with", name, f, [x, random("with" + name, part.shape), *tensors], attrs)
-    yield Case("with", "a value that broadcasts", lambda x, y: x.at[:, 1].set(y), [x, random("wb", (4,))], {"index": [encoded(slice(None)), encoded(1)]})
-    repeated = lambda x, y: x.at[jnp.array([0, 1, 1])].set(y[jnp.array([0, 2, 2])])
+    attrs = {"index": [encoded(slice(None)), encoded(1)]}
+    column = lambda x, y: x.at[:, 1].set(y)
+    yield Case("with", "a value that broadcasts", column, [x, random("with row", (4,))], attrs)
     attrs = {"index": [encoded("in")]}
-    last = lambda x, y, i: repeated(x, y)
-    yield Case("with", "the last of several values", last, [x, random("wl", (3, 3, 4)), ints(0, 1, 1)], attrs)
+    last = lambda x, y, i: x.at[jnp.array([0, 1])].set(y[jnp.array([0, 2])])
+    yield Case("with", "the last of several values", last, [x, random("with last", (3, 3, 4)), ints(0, 1, 1)], attrs)
 
 
 def filled(items, tensors):
@@ -172,7 +185,8 @@ def gathers():
         region[axis] = index.size
         y = random(f"index_add{axis}", tuple(region))
         yield Case("index_add", f"axis {axis}, {index.tolist()}", f, [x, index, y], {"axis": axis})
-    for name, index in (("a row of indices", ints(2, 0)), ("a matrix of indices", ints(2, 0, 1, 1).reshape(2, 2)), ("one index", np.array(1))):
+    matrix = ints(2, 0, 1, 1).reshape(2, 2)
+    for name, index in (("a row", ints(2, 0)), ("a matrix", matrix), ("one index", np.array(1))):
         take = lambda x, i: jnp.take(x, i, axis=1)
         yield Case("index_select", f"rank 3, {name}", take, [random("is3", (2, 3, 2)), index], {"axis": 1})
     for axis, index in (

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 
 mod bench;
 mod check;
+mod memcheck;
 
 const HELP: &str = "\
 The project's own commands.
@@ -14,6 +15,7 @@ Usage: cargo xtask <command>
 Commands:
   check    Formatting, lints, documentation, examples: what CI runs after the tests, cheapest first
   bench    Our benchmark and the peers' in turns, and the ratios of their times
+  memcheck The unit tests of `tensor/` under valgrind
 
 `cargo xtask <command> --help` says more.";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let result = match arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) {
         Some(("check", rest)) => check::main(rest),
         Some(("bench", rest)) => bench::main(rest),
+        Some(("memcheck", rest)) => memcheck::main(rest),
         None | Some(("help" | "--help" | "-h", _)) => {
             println!("{HELP}");
             Ok(())

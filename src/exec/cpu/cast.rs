@@ -382,7 +382,10 @@ mod tests {
         assert_eq!(Wide::to_f16(above_tie), f16::from_bits(0x3c01));
         assert_eq!(Wide::to_f16(1.0 + 2f64.powi(-11)), f16::from_bits(0x3c00));
         assert_eq!(Wide::to_bf16(-1.0 - 2f64.powi(-8) - 2f64.powi(-40)), bf16::from_bits(0xbf81));
-        assert_eq!(Wide::to_bf16(1.0 + 2f64.powi(-7) + 2f64.powi(-8) - 2f64.powi(-45)), bf16::from_bits(0x3f81));
+        assert_eq!(
+            Wide::to_bf16(1.0 + 2f64.powi(-7) + 2f64.powi(-8) - 2f64.powi(-45)),
+            bf16::from_bits(0x3f81)
+        );
         assert_eq!(Wide::to_f16(65519.999999999), f16::MAX);
         assert_eq!(Wide::to_f16(1e300), f16::INFINITY);
         assert_eq!(Wide::to_f16(-5e-324).to_bits(), 0x8000);

@@ -32,7 +32,9 @@ fn positions(index: &Tensor, n: usize) -> Result<Vec<usize>, Box<Misfit>> {
     let position = |(at, &value): (usize, &i64)| {
         let position = if value < 0 { value + n as i64 } else { value };
         usize::try_from(position).ok().filter(|&p| p < n).ok_or_else(|| {
-            Misfit::data(format!("index {value} (element {at} of the index) is out of range for an axis of {n}"))
+            Misfit::data(format!(
+                "index {value} (element {at} of the index) is out of range for an axis of {n}"
+            ))
         })
     };
     values.iter().enumerate().map(position).collect()
@@ -111,17 +113,18 @@ pub(super) fn scatter(
     let positions = positions(x[1], around.n)?;
     let wide = spec.with_dtype(spec.dtype.compute());
     let source = contiguous(&computable(x[2]));
-    let y = if wide == spec {
-        own_copy(x[0], spec, dying.contains(0))
-    } else {
-        contiguous(&computable(x[0]))
-    };
+    let y =
+        if wide == spec { own_copy(x[0], spec, dying.contains(0)) } else { contiguous(&computable(x[0])) };
     // SAFETY: `y` is a copy that nobody else sees (a conversion makes one, and so does `own_copy`).
     unsafe {
         let (to, from) = (Operand::of(&y).ptr.cast_mut(), Operand::of(&source).ptr);
         match wide.dtype {
-            DType::F32 => add_stretches(what, &around, &positions, to.cast::<f32>(), from.cast(), |a, b| a + b),
-            DType::F64 => add_stretches(what, &around, &positions, to.cast::<f64>(), from.cast(), |a, b| a + b),
+            DType::F32 => {
+                add_stretches(what, &around, &positions, to.cast::<f32>(), from.cast(), |a, b| a + b)
+            }
+            DType::F64 => {
+                add_stretches(what, &around, &positions, to.cast::<f64>(), from.cast(), |a, b| a + b)
+            }
             DType::I64 => add_stretches(what, &around, &positions, to.cast(), from.cast(), i64::wrapping_add),
             DType::I32 => add_stretches(what, &around, &positions, to.cast(), from.cast(), i32::wrapping_add),
             DType::U8 => add_stretches(what, &around, &positions, to.cast(), from.cast(), u8::wrapping_add),

@@ -3,8 +3,8 @@
 mod cast;
 mod dot;
 mod gemm;
-pub(crate) mod isa;
 mod indexed;
+pub(crate) mod isa;
 mod job;
 pub(crate) mod lanes;
 mod map;

@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn reshaping_a_gapless_tensor_never_copies() {
-        for (from, to) in [(vec![6], vec![2, 3]), (vec![2, 3, 4], vec![6, 4]), (vec![4, 1], vec![1, 2, 1, 2])] {
+        for (from, to) in [(vec![6], vec![2, 3]), (vec![2, 3, 4], vec![6, 4]), (vec![4, 1], vec![1, 2, 1, 2])]
+        {
             let (from, to) = (shape(&from), shape(&to));
             let strides = reshaped(&from, &from.strides(), &to).expect("a view");
             assert!(is_row_major(&to, &strides), "{from} {to}");

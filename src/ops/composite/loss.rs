@@ -42,8 +42,10 @@ impl Tensor {
         if self.error().is_none() && classes.error().is_none() {
             let (scores, numbers) = (self.spec().shape, classes.spec());
             if scores.rank() == 0 || scores.without(scores.rank() - 1) != numbers.shape {
-                let message = format!("scores of shape {scores} and class numbers of shape {}", numbers.shape);
-                let misfit = Misfit::shape(message).help("scores have one axis more, the last: a score for each class");
+                let message =
+                    format!("scores of shape {scores} and class numbers of shape {}", numbers.shape);
+                let misfit = Misfit::shape(message)
+                    .help("scores have one axis more, the last: a score for each class");
                 return misuse("cross_entropy", &[self, &classes], misfit);
             }
             if !numbers.dtype.is_int() {

@@ -36,7 +36,10 @@ impl Tensor {
             Ok(axis) if self.spec().shape[axis] == 1 => self.squeeze_axis(axis),
             Ok(axis) => {
                 let shape = self.spec().shape;
-                self.refuse_shape("squeeze", format!("axis {axis} of {shape} has length {}, not 1", shape[axis]))
+                self.refuse_shape(
+                    "squeeze",
+                    format!("axis {axis} of {shape} has length {}, not 1", shape[axis]),
+                )
             }
             Err(invalid) => invalid,
         }
@@ -49,11 +52,17 @@ impl Tensor {
             (Ok(start), Ok(end)) if start <= end => {
                 let dims = self.spec().shape.to_vec();
                 let merged = dims[start..=end].iter().product();
-                let shape: Vec<usize> =
-                    dims[..start].iter().copied().chain([merged]).chain(dims[end + 1..].iter().copied()).collect();
+                let shape: Vec<usize> = dims[..start]
+                    .iter()
+                    .copied()
+                    .chain([merged])
+                    .chain(dims[end + 1..].iter().copied())
+                    .collect();
                 self.reshape(shape)
             }
-            (Ok(start), Ok(end)) => self.refuse_shape("flatten", format!("axis {start} comes after axis {end}")),
+            (Ok(start), Ok(end)) => {
+                self.refuse_shape("flatten", format!("axis {start} comes after axis {end}"))
+            }
             (Err(invalid), _) | (_, Err(invalid)) => invalid,
         }
     }
@@ -115,6 +124,8 @@ impl Tensor {
             return vec![self.refuse_shape("chunk", "cannot make 0 parts".to_owned())];
         }
         let length = have.div_ceil(n).max(1);
-        (0..have.div_ceil(length)).map(|i| self.narrow(axis, i * length, length.min(have - i * length))).collect()
+        (0..have.div_ceil(length))
+            .map(|i| self.narrow(axis, i * length, length.min(have - i * length)))
+            .collect()
     }
 }

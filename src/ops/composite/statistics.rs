@@ -19,8 +19,13 @@ impl Tensor {
     /// The mean over one or several axes, which go. Gradient: `dy / n`, repeated.
     #[track_caller]
     pub fn mean_dim(&self, axes: impl IntoAxes) -> Tensor {
-        match self.count("mean_dim", axes.as_axes()) {
-            Ok(n) => self.sum_dim(axes.as_axes()) / n as f64,
+        self.mean_over("mean_dim", axes.as_axes())
+    }
+
+    #[track_caller]
+    fn mean_over(&self, operation: &'static str, axes: &[isize]) -> Tensor {
+        match self.count(operation, axes) {
+            Ok(n) => self.sum_dim(axes) / n as f64,
             Err(invalid) => invalid,
         }
     }
@@ -28,7 +33,7 @@ impl Tensor {
     /// The mean over one or several axes, which stay with length 1. Gradient: `dy / n`, repeated.
     #[track_caller]
     pub fn mean_keepdim(&self, axes: impl IntoAxes) -> Tensor {
-        self.mean_dim(axes.as_axes()).keeping(self, axes.as_axes())
+        self.mean_over("mean_keepdim", axes.as_axes()).keeping(self, axes.as_axes())
     }
 
     /// The variance over one or several axes, which go: squared deviations from the mean, divided by

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{IndexItem, Slice};
-use crate::autodiff::level::{misuse, settle};
+use crate::autodiff::level::{misuse, origin, settle, value_of};
 use crate::error::Misfit;
 use crate::exec::Region;
 use crate::tensor::{DType, Shape, Tensor};
@@ -162,14 +162,17 @@ impl Pick {
 
     #[track_caller]
     fn where_true(&self, operation: &'static str) -> Tensor {
-        match self.index.to_vec::<bool>() {
+        match value_of(&self.index).and_then(|mask| mask.to_vec::<bool>()) {
             Ok(holds) => {
                 let positions: Vec<i64> =
                     (0..).zip(holds).filter_map(|(i, holds)| holds.then_some(i)).collect();
                 let count = positions.len();
                 Tensor::from_vec(positions, [count])
             }
-            Err(error) => Tensor::invalid(error.context(format!("{operation} reads a bool mask"))),
+            Err(error) => {
+                let error = error.of_operation("", Vec::new(), origin());
+                Tensor::invalid(error.context(format!("{operation} reads a bool mask")))
+            }
         }
     }
 }

@@ -178,7 +178,7 @@ unsafe fn fold_row<T: Element, L: Law<T>>(x: *const T, n: usize, lanes: &mut [L:
             done += LANES;
         }
         if done < n {
-            fold_last_vector::<T, L>(x.add(n - LANES), n - done, lanes);
+            fold_last_vector::<T, L>(x.add(n - LANES), done + LANES - n, lanes);
         }
     }
 }
@@ -203,10 +203,19 @@ unsafe fn fold_vectors<T: Element, L: Law<T>, const N: usize>(
     stride: isize,
     lanes: &mut [L::Total; LANES],
 ) {
-    for (i, lane) in lanes.iter_mut().enumerate() {
-        // SAFETY: `i < LANES`.
-        let tree = unsafe { fold_tree::<T, L, N>(x.add(i), stride) };
-        *lane = L::join(*lane, L::lift(tree));
+    // SAFETY: the caller's promise.
+    let at = |i: usize| unsafe { &*x.offset(i as isize * stride).cast::<[T; LANES]>() };
+    // By hand: `array::map` and `from_fn` are not always inlined, and `zip` leaves tests for the end.
+    let mut vectors = [at(0); N];
+    for k in 1..N {
+        vectors[k] = at(k);
+    }
+    for i in 0..LANES {
+        let mut elements = [L::NEUTRAL; N];
+        for k in 0..N {
+            elements[k] = vectors[k][i];
+        }
+        lanes[i] = L::join(lanes[i], L::lift(L::tree(elements)));
     }
 }
 
@@ -216,7 +225,6 @@ unsafe fn fold_vectors<T: Element, L: Law<T>, const N: usize>(
 /// `x` is valid, and so are the places `stride` to `(N - 1) * stride` behind it.
 #[inline(always)]
 unsafe fn fold_tree<T: Element, L: Law<T>, const N: usize>(x: *const T, stride: isize) -> T {
-    // By hand: `array::map` and `from_fn` are not always inlined.
     let mut elements = [L::NEUTRAL; N];
     for (i, element) in elements.iter_mut().enumerate() {
         // SAFETY: the caller's promise.
@@ -225,19 +233,24 @@ unsafe fn fold_tree<T: Element, L: Law<T>, const N: usize>(x: *const T, stride: 
     L::tree(elements)
 }
 
-/// Folds the last `n` elements of a vector into lanes; the first ones, folded before, count as neutral.
+/// Folds a vector into lanes without its first few elements, which were folded before and count as neutral.
 ///
 /// # Safety
 /// `x` is valid for `LANES` elements.
 #[inline(always)]
-unsafe fn fold_last_vector<T: Element, L: Law<T>>(x: *const T, n: usize, lanes: &mut [L::Total; LANES]) {
+unsafe fn fold_last_vector<T: Element, L: Law<T>>(
+    x: *const T,
+    without: usize,
+    lanes: &mut [L::Total; LANES],
+) {
     // SAFETY: the caller's promise.
-    let x = unsafe { &*x.cast::<[T; LANES]>() };
-    for i in 0..LANES {
+    let mut vector = Aligned(unsafe { *x.cast::<[T; LANES]>() });
+    for (i, x) in vector.0.iter_mut().enumerate() {
         // Without a branch: both are at hand.
-        let x = select_unpredictable(i < LANES - n, L::NEUTRAL, x[i]);
-        lanes[i] = L::join(lanes[i], L::lift(x));
+        *x = select_unpredictable((i as u32) < without as u32, L::NEUTRAL, *x);
     }
+    // SAFETY: so many elements.
+    unsafe { fold_vectors::<T, L, 1>(vector.0.as_ptr(), 0, lanes) }
 }
 
 /// Folds a row whose elements have gaps, by way of a buffer.
