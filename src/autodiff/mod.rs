@@ -12,6 +12,7 @@ mod transform;
 
 pub(crate) use batch::Batch;
 pub use custom::{CustomVjp, custom_vjp};
+pub(crate) use function::guarded;
 pub use function::{Argument, Arguments, Function, Loss, Output};
 pub use grad::{Grad, GradOnly, Unreached, grad, grad_only};
 pub use gradcheck::{GradCheck, gradcheck, gradgradcheck};
