@@ -188,8 +188,8 @@ fn indices() {
     table! {
         x.at(2) => format!("at: index 2 is out of range for axis 0, which has length 2 | operands: f32[2, 3] | {range}");
         x.at((0, 0, 0)) => "at: the index is for 3 axes, the tensor has 2 | operands: f32[2, 3]";
-        x.at(&f32s(&[1])) => "at: an index tensor is i64, i32 or bool, got f32 | operands: f32[2, 3], f32[1] | help: convert with `.i64()`, or compare to get a mask";
-        x.at(&f32s(&[3]).bool()) => "at: a mask of shape [3] for axes of shape [2], from axis 0 on | operands: f32[2, 3], bool[3] | help: a mask has the lengths of the axes that it stands for";
+        x.at(f32s(&[1])) => "at: an index tensor is i64, i32 or bool, got f32 | operands: f32[2, 3], f32[1] | help: convert with `.i64()`, or compare to get a mask";
+        x.at(f32s(&[3]).bool()) => "at: a mask of shape [3] for axes of shape [2], from axis 0 on | operands: f32[2, 3], bool[3] | help: a mask has the lengths of the axes that it stands for";
         x.with(2, 1.0) => format!("with: index 2 is out of range for axis 0, which has length 2 | operands: f32[2, 3] | {range}");
         x.with(0, f64s(&[3])) => "with: a value of dtype f64 for a tensor of dtype f32 | operands: f32[2, 3], f64[3] | help: convert the value with `.f32()`";
         x.with(0, f32s(&[2])) => "with: a value of shape [2] does not broadcast to the part's shape [3] | operands: f32[2, 3], f32[2]";
@@ -348,7 +348,7 @@ fn batches() {
         *kept.lock().expect("not poisoned") = Some(x.clone());
         x.clone()
     };
-    vmap(keep).call(&x, ()).expect("it works");
+    drop(vmap(keep).call(&x, ()).expect("it works"));
     let kept = kept.into_inner().expect("not poisoned").expect("was kept") + 1.0;
     let message = kept.error().expect("outlived").to_string();
     assert!(message.starts_with("this tensor stands for one example of a vmap that has ended"), "{message}");
@@ -518,7 +518,7 @@ fn checking_gradients() {
         custom_vjp(|x: &Tensor| (x.pow(3.0), x.clone()), |x: &Tensor, dy: &Tensor| x.square() * dy * 3.0);
     assert!(gradcheck(|x: &Tensor| wrong.call(x).sum(), &x, ()).is_ok());
     assert!(gradgradcheck(|x: &Tensor| wrong.call(x).sum(), &x, ()).is_ok());
-    let message = refused(check::laws(Faulty(0), &[x.clone()]));
+    let message = refused(check::laws(Faulty(0), std::slice::from_ref(&x)));
     assert!(message.contains("<vjp(w), v> = <w, difference along v>"), "{message}");
     assert!(
         failed(grad_only(|x: &Tensor| x + f64s(&[4])).call(&x, ())).starts_with("add: shapes [3] and [4]")

@@ -102,7 +102,7 @@ fn closures_read_values_of_outer_levels() -> Result<()> {
     let outer = |x: &Tensor| -> Result<Tensor> {
         let mut sum = number(0.0);
         for i in [1.0, 2.0] {
-            sum = sum + grad_only(|y: &Tensor| x.square() * y.pow(3.0)).call(&number(i), ())?;
+            sum += grad_only(|y: &Tensor| x.square() * y.pow(3.0)).call(&number(i), ())?;
         }
         Ok(sum)
     };

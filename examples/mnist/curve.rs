@@ -40,7 +40,7 @@ impl Curve {
             .configure_mesh()
             .x_desc("epoch")
             .y_desc("cross-entropy")
-            .x_label_formatter(&|x| format!("{x:.0}"))
+            .x_label_formatter(&|x| format!("{x}"))
             .y_label_formatter(&|y| format!("{y:.1}"))
             .label_style(("sans-serif", 16))
             .axis_desc_style(("sans-serif", 18))

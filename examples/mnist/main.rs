@@ -126,7 +126,7 @@ impl Examples {
 fn train(examples: &Examples, options: &Options) -> Result<(Network, Curve, Duration), Box<dyn Error>> {
     let mut random = Random(options.seed);
     let mut network = Network::random(&mut random);
-    let mut velocity = tree::map(&network, |p| p * 0.0);
+    let mut velocity = tree::map(&network, Tensor::zeros_like);
     let mut order: Vec<i64> = (0..examples.count as i64).collect();
     let mut curve = Curve { losses: Vec::new(), epochs: options.epochs as usize };
     let bar = progress(examples.count as u64 * u64::from(options.epochs));

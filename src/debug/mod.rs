@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::autodiff::{Arguments, Function, Output, guarded};
 use crate::error::{Error, Result};
 use crate::graph;
-use crate::tensor::tree::{self, Key, Tree, Walker};
 use crate::tensor::Tensor;
+use crate::tensor::tree::{self, Key, Tree, Walker};
 
 static PANIC_ON_ERROR: AtomicBool = AtomicBool::new(false);
 
@@ -52,7 +52,9 @@ where
         let (p, x) = replaced::<P, X>(p, x, &mut |leaf| symbols.next().unwrap_or_else(|| leaf.clone()));
         guarded(|| f.apply(&p, x.refs())).map(|output| tree::leaves(&output))
     })?;
-    graph.verify().map_err(|message| Error::msg(format!("the trace is wrong, please report it: {message}")))?;
+    graph
+        .verify()
+        .map_err(|message| Error::msg(format!("the trace is wrong, please report it: {message}")))?;
     Ok(graph.to_string())
 }
 

@@ -132,7 +132,8 @@ impl Tensor {
     }
 
     /// `x` held between `low` and `high`, which are numbers or tensors; broadcasting.
-    /// Gradient: `dx = dy` strictly inside, 0 at and beyond the edges (as `lax.clamp`).
+    /// Gradient: `dx = dy` strictly inside, 0 at and beyond the edges (as `lax.clamp`); a bound that is a tensor gets
+    /// `dy` where it is the result, an `x` equal to it included.
     #[track_caller]
     pub fn clamp(&self, low: impl IntoOperand, high: impl IntoOperand) -> Tensor {
         let (low, high) = (low.operand_for(self, "clamp"), high.operand_for(self, "clamp"));

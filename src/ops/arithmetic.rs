@@ -105,7 +105,7 @@ impl Elementwise<2> for Pow {
     fn reads(&self, input: usize) -> Reads {
         if input == 0 { BOTH } else { Reads { outputs: true, ..BOTH } }
     }
-    /// d/da = b a^(b-1), zero at b = 0; d/db = a^b log a, zero at a = 0 (JAX's choices).
+    /// d/da = b a^(b-1), zero at b = 0 for every a (JAX gives NaN at a = 0); d/db = a^b log a, zero at a = 0.
     fn scaled(&self, input: usize, at: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
         let (a, b) = (at.x(0), at.x(1));
         Some(if input == 0 {
@@ -372,7 +372,7 @@ impl Tensor {
         binary(&Map(Max), self, &other.operand_for(self, "maximum"), InputSet::NONE)
     }
 
-    /// The absolute value. Gradient: `dx = dy * sign(x)`, 0 at 0.
+    /// The absolute value. Gradient: `dx = dy * sign(x)`, 0 at 0 (as PyTorch's).
     #[track_caller]
     pub fn abs(&self) -> Tensor {
         bind(&Map(Abs), &[self])

@@ -3,7 +3,8 @@
 //! The polynomials are minimax fits: weighted Remez exchange on a Chebyshev grid in 50-digit
 //! arithmetic, coefficients rounded to the format one by one from the lowest order, the rest fitted
 //! again after each (all at once for `exp` and `erf_large`). "Error" is the greatest one left after
-//! rounding, as the named quantity's share.
+//! rounding, as the named quantity's share. The script is `math/fit/fit.py`; `fit/consts.py` makes the exact constants
+//! and `fit/table.py` the reference table of the tests.
 
 /// A floating-point format: its layout, and the coefficients that fit its precision.
 #[derive(Clone, Copy, Debug)]

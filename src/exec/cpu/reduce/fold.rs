@@ -197,6 +197,10 @@ unsafe fn fold_few<T: Element, L: Law<T>>(x: *const T, n: usize) -> T {
 ///
 /// # Safety
 /// `x` is valid for `LANES` elements, and so are the places `stride` to `(N - 1) * stride` behind it.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "iterators leave tests for their end, which keep LLVM from vectors"
+)]
 #[inline(always)]
 unsafe fn fold_vectors<T: Element, L: Law<T>, const N: usize>(
     x: *const T,
@@ -205,7 +209,7 @@ unsafe fn fold_vectors<T: Element, L: Law<T>, const N: usize>(
 ) {
     // SAFETY: the caller's promise.
     let at = |i: usize| unsafe { &*x.offset(i as isize * stride).cast::<[T; LANES]>() };
-    // By hand: `array::map` and `from_fn` are not always inlined, and `zip` leaves tests for the end.
+    // By hand: `array::map` and `from_fn` are not always inlined.
     let mut vectors = [at(0); N];
     for k in 1..N {
         vectors[k] = at(k);

@@ -66,7 +66,8 @@ fn obvious(fold: Fold, group: &[f64]) -> f64 {
         (1..group.len()).fold(0, |best, i| if better(group[i], group[best]) { i } else { best })
     };
     match fold {
-        Fold::Sum => group.iter().sum(),
+        // In parts: a plain sum of thousands of equal numbers is less exact than what it is to judge.
+        Fold::Sum => group.chunks(64).map(|part| part.iter().sum::<f64>()).sum(),
         Fold::Prod => group.iter().product(),
         Fold::Max => group[extreme(|a, b| a > b)],
         Fold::Min => group[extreme(|a, b| a < b)],
@@ -86,7 +87,7 @@ fn check<T: crate::tensor::Element + Default>(view: &View<T>, axes: &[usize], to
         }
         let expected = groups.iter().map(|group| {
             let group: Vec<f64> = group.iter().map(|x| x.to_number().as_f64()).collect();
-            (obvious(fold, &group), group.iter().map(|x| x.abs()).sum::<f64>())
+            (obvious(fold, &group), group.iter().map(|x| x.abs()).sum::<f64>(), group.len())
         });
         let results: Vec<Vec<f64>> = Isa::available()
             .map(|isa| {
@@ -98,11 +99,12 @@ fn check<T: crate::tensor::Element + Default>(view: &View<T>, axes: &[usize], to
                 })
             })
             .collect();
-        for (i, (expected, magnitude)) in expected.enumerate() {
+        for (i, (expected, magnitude, factors)) in expected.enumerate() {
             let got = results[0][i];
             let bound = match fold {
                 Fold::Sum => tolerance * magnitude,
-                Fold::Prod => 30.0 * tolerance * expected.abs(),
+                // Every factor may round, and all the same way if they are equal.
+                Fold::Prod => tolerance * factors as f64 * expected.abs(),
                 _ => 0.0,
             };
             let same =
@@ -129,8 +131,8 @@ fn views() -> impl Strategy<Value = (Vec<usize>, Vec<isize>, usize, usize, Vec<u
         // Huge views prove nothing more: lengths shrink as the block grows.
         let mut dims: Vec<usize> = axes.iter().map(|axis| axis.0).collect();
         for &i in &nesting {
-            if block * dims[i].max(1) > 40_000 {
-                dims[i] = dims[i].min(3);
+            if block * dims[i] > 20_000 {
+                dims[i] = dims[i].min(20_000 / block).max(1);
             }
             let step = axes[i].1;
             strides[i] = step * block as isize;
@@ -144,10 +146,10 @@ fn views() -> impl Strategy<Value = (Vec<usize>, Vec<isize>, usize, usize, Vec<u
     })
 }
 
-/// Numbers of both signs near 1, in no order.
+/// Numbers of both signs, in no order; so near 1 that no product of a view leaves f32, were all factors the same.
 fn scrambled(i: usize) -> f64 {
     let bits = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    (0.9 + bits as f64 / (1 << 24) as f64 * 0.2) * if bits & 1 == 0 { 1.0 } else { -1.0 }
+    (0.999 + bits as f64 / (1 << 24) as f64 * 0.002) * if bits & 1 == 0 { 1.0 } else { -1.0 }
 }
 
 proptest! {
