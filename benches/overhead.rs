@@ -32,15 +32,15 @@ fn main() -> Result<()> {
     let recorded = vjp(additions);
     let derived = grad(|x: &Tensor| additions(x).sum());
     let plain = median_ns(|| {
-        black_box(additions(&x));
+        let _ = black_box(additions(&x));
         Ok(())
     })?;
     let recording = median_ns(|| {
-        black_box(recorded.call(&x, ())?);
+        let _ = black_box(recorded.call(&x, ())?);
         Ok(())
     })?;
     let walking = median_ns(|| {
-        black_box(derived.call(&x, ())?);
+        let _ = black_box(derived.call(&x, ())?);
         Ok(())
     })?;
     println!("plain                  {plain:6.1} ns an operation");

@@ -122,7 +122,7 @@ fn black_scholes([s, k, t, v]: &[Tensor; 4]) -> Tensor {
 fn chain_loss(w: &Tensor, x: &Tensor) -> Result<Tensor> {
     let mut h = x.clone();
     for _ in 0..500 {
-        h = h * w;
+        h *= w;
         h = if h.sum().item::<f32>()? > 0.0 { h.tanh() } else { h.sin() };
     }
     Ok((&h * &h).sum())
@@ -137,7 +137,7 @@ fn ode_loss((a, y): &(Tensor, Tensor)) -> Tensor {
         let k2 = slope(&(&y + &k1 * (h / 2.0)));
         let k3 = slope(&(&y + &k2 * (h / 2.0)));
         let k4 = slope(&(&y + &k3 * h));
-        y = y + (k1 + k2 * 2.0 + k3 * 2.0 + k4) * (h / 6.0);
+        y += (k1 + k2 * 2.0 + k3 * 2.0 + k4) * (h / 6.0);
     }
     (&y * &y).sum()
 }

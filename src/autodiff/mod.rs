@@ -6,9 +6,11 @@ mod dual;
 pub(crate) mod function;
 mod grad;
 mod gradcheck;
+mod jacobian;
 pub(crate) mod level;
 mod tape;
 mod transform;
+mod vmap;
 
 pub(crate) use batch::Batch;
 pub use custom::{CustomVjp, custom_vjp};
@@ -16,7 +18,6 @@ pub(crate) use function::guarded;
 pub use function::{Argument, Arguments, Function, Loss, Output};
 pub use grad::{Grad, GradOnly, Unreached, grad, grad_only};
 pub use gradcheck::{GradCheck, gradcheck, gradgradcheck};
-pub use transform::{
-    Hessian, HessianBlocks, Hvp, Jacobian, Jvp, Mode, Pullback, Vjp, Vmap, hessian, hessian_blocks, hvp,
-    jacobian, jvp, stop_gradient, vjp, vmap,
-};
+pub use jacobian::{Hessian, HessianBlocks, Hvp, Jacobian, Mode, hessian, hessian_blocks, hvp, jacobian};
+pub use transform::{Jvp, Pullback, Vjp, jvp, stop_gradient, vjp};
+pub use vmap::{Vmap, vmap};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::exec::cpu::cast;
+
 pub use half::{bf16, f16};
 
 /// The type of a tensor's elements.
@@ -215,8 +217,8 @@ macro_rules! elements {
 elements! {
     f32, F32, |v| Number::Float(f64::from(v)), |n: Number| n.as_f64() as f32;
     f64, F64, Number::Float, Number::as_f64;
-    f16, F16, |v: f16| Number::Float(v.to_f64()), |n: Number| f16::from_f64(n.as_f64());
-    bf16, BF16, |v: bf16| Number::Float(v.to_f64()), |n: Number| bf16::from_f64(n.as_f64());
+    f16, F16, |v: f16| Number::Float(v.to_f64()), |n: Number| cast::to_f16(n.as_f64());
+    bf16, BF16, |v: bf16| Number::Float(v.to_f64()), |n: Number| cast::to_bf16(n.as_f64());
     i64, I64, Number::Int, Number::as_i64;
     i32, I32, |v| Number::Int(i64::from(v)), |n: Number| match n { Number::Float(v) => v as i32, Number::Int(v) => v as i32 };
     u8, U8, |v| Number::Int(i64::from(v)), |n: Number| match n { Number::Float(v) => v as u8, Number::Int(v) => v as u8 };

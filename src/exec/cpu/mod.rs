@@ -1,6 +1,6 @@
 //! The CPU backend: one function for each kernel class.
 
-mod cast;
+pub(crate) mod cast;
 mod dot;
 mod gemm;
 mod indexed;
@@ -12,6 +12,7 @@ pub(crate) mod operand;
 mod place;
 pub(crate) mod random;
 mod reduce;
+mod transpose;
 mod view;
 
 use super::{Fold, Kernel, Opaque};
@@ -78,7 +79,7 @@ pub(crate) fn contiguous(x: &Tensor) -> Tensor {
     }
     let from = Operand::of(x);
     // SAFETY: the new block has room for all elements.
-    build(*x.spec(), |to| unsafe { operand::copy(&from, to) })
+    build(*x.spec(), |to| unsafe { transpose::copy(&from, to) })
 }
 
 /// The elements in another dtype.

@@ -32,7 +32,7 @@ pub(super) fn own_copy(x: &Tensor, spec: Spec, dying: bool) -> Tensor {
     match storage {
         Some(storage) => Tensor::from_storage(spec, storage),
         // SAFETY: the new block has room for all elements.
-        None => build(spec, |to| unsafe { super::operand::copy(&Operand::of(x), to) }),
+        None => build(spec, |to| unsafe { super::transpose::copy(&Operand::of(x), to) }),
     }
 }
 
