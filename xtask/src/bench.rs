@@ -15,7 +15,7 @@ Options:
   --seconds S    Seconds a program measures a workload [default: 1]
   --mode MODE    How ours runs: direct or optimized [default: direct]
   --peers LIST   Peers, separated by commas, of torch-eager, torch-eager-channels-last, torch-compile and jax
-                 [default: torch-eager,jax]
+                 [default: torch-eager]
 
 Workloads are defined in benches/peers/workloads.md. Without any name: chain=0.07 readme=0.15 mlp=0.95 hvp=1.0.
 Needs python3; the first run makes a virtual environment with torch and jax (several GB) unless PEERS_PY names
@@ -30,7 +30,7 @@ const OPTIONS: [(&str, &str); 5] = [
     ("--rounds", "3"),
     ("--seconds", "1"),
     ("--mode", "direct"),
-    ("--peers", "torch-eager,jax"),
+    ("--peers", "torch-eager"),
 ];
 
 pub(crate) fn main(arguments: &[String]) -> Result<(), String> {
@@ -108,7 +108,7 @@ mod tests {
     fn defaults_are_the_projects_promises() {
         assert_eq!(
             given("").unwrap(),
-            "--threads 1 --rounds 3 --seconds 1 --mode direct --peers torch-eager,jax \
+            "--threads 1 --rounds 3 --seconds 1 --mode direct --peers torch-eager \
              chain=0.07 readme=0.15 mlp=0.95 hvp=1.0"
         );
     }
@@ -117,7 +117,7 @@ mod tests {
     fn options_and_limits_replace_the_defaults() {
         assert_eq!(
             given("cnn=1 --threads 2 --mode=optimized lstm=0.9 --seconds 0.5").unwrap(),
-            "--threads 2 --rounds 3 --seconds 0.5 --mode optimized --peers torch-eager,jax cnn=1 lstm=0.9"
+            "--threads 2 --rounds 3 --seconds 0.5 --mode optimized --peers torch-eager cnn=1 lstm=0.9"
         );
     }
 
