@@ -137,7 +137,7 @@ where
     /// The Jacobian at `p`.
     ///
     /// # Errors
-    /// As [`Vjp::call`].
+    /// As [`crate::Vjp::call`].
     pub fn call(&self, p: &P, x: X::Refs<'_>) -> Result<P> {
         let f = |p: &P| self.f.apply(p, x).open();
         let forward = || {
@@ -251,7 +251,7 @@ where
     /// The Hessian at `p` times `v`, which has the structure, shapes and dtypes of `p`.
     ///
     /// # Errors
-    /// As [`Jvp::call`].
+    /// As [`crate::Jvp::call`].
     pub fn call(&self, p: &P, v: &P, x: X::Refs<'_>) -> Result<P> {
         jvp(|p: &P| self.0.call(p, x)).call(p, v, ()).map(|(_, hv)| hv)
     }
