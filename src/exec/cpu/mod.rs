@@ -2,6 +2,8 @@
 
 pub(crate) mod cast;
 mod dot;
+#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
+mod fenced;
 mod gemm;
 mod indexed;
 pub(crate) mod isa;

@@ -356,60 +356,17 @@ fn thin_products_are_not_packed() {
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod pages {
     use super::*;
-    use std::ffi::{c_int, c_void};
+    use crate::exec::cpu::fenced::Fenced;
 
-    // What std links to anyway; the numbers below are the kernel's on every 64-bit Linux but MIPS.
-    unsafe extern "C" {
-        fn mmap(
-            at: *mut c_void,
-            size: usize,
-            access: c_int,
-            flags: c_int,
-            file: c_int,
-            offset: i64,
-        ) -> *mut c_void;
-        fn mprotect(at: *mut c_void, size: usize, access: c_int) -> c_int;
-        fn munmap(at: *mut c_void, size: usize) -> c_int;
-    }
-    const NO_ACCESS: c_int = 0;
-    const READ_AND_WRITE: c_int = 1 | 2;
-    const PRIVATE_ANONYMOUS: c_int = 0x02 | 0x20;
-    /// A multiple of every page size in use.
-    const SEGMENT: usize = 65_536;
-
-    /// A segment of memory between two that cannot be touched.
-    struct Fenced(*mut u8);
-
-    impl Fenced {
-        fn new() -> Self {
-            // SAFETY: a fresh private mapping; the result is checked.
-            let all = unsafe { mmap(std::ptr::null_mut(), 3 * SEGMENT, NO_ACCESS, PRIVATE_ANONYMOUS, -1, 0) };
-            assert_ne!(all as isize, -1, "mmap failed");
-            let middle = all.cast::<u8>().wrapping_add(SEGMENT);
-            // SAFETY: the middle third of the mapping just made.
-            assert_eq!(unsafe { mprotect(middle.cast(), SEGMENT, READ_AND_WRITE) }, 0);
-            Self(middle)
+    /// A matrix of ones at the beginning of the segment or at its end.
+    fn ones<T: Tested>(fence: &Fenced, layout: Layout, rows: usize, cols: usize, at_end: bool) -> MatMut<T> {
+        let (at, row_stride, col_stride, room) = layout.place(rows, cols);
+        let first = fence.elements::<T>(room, at_end);
+        for i in 0..room {
+            // SAFETY: the segment has room for as many.
+            unsafe { first.add(i).write(T::ONE) };
         }
-
-        /// A matrix of ones at the beginning of the segment or at its end.
-        fn ones<T: Tested>(&self, layout: Layout, rows: usize, cols: usize, at_end: bool) -> MatMut<T> {
-            let (at, row_stride, col_stride, room) = layout.place(rows, cols);
-            assert!(room * size_of::<T>() <= SEGMENT);
-            let skipped = if at_end { SEGMENT - room * size_of::<T>() } else { 0 };
-            let first = self.0.wrapping_add(skipped).cast::<T>();
-            for i in 0..room {
-                // SAFETY: the segment has room for as many.
-                unsafe { first.add(i).write(T::ONE) };
-            }
-            MatMut { ptr: first.wrapping_add(at), row_stride, col_stride }
-        }
-    }
-
-    impl Drop for Fenced {
-        fn drop(&mut self) {
-            // SAFETY: the whole mapping that `new` made, which nothing refers to any more.
-            unsafe { munmap(self.0.wrapping_sub(SEGMENT).cast(), 3 * SEGMENT) };
-        }
+        MatMut { ptr: first.wrapping_add(at), row_stride, col_stride }
     }
 
     fn check<T: Tested>(fences: &[Fenced; 3], [m, k, n]: [usize; 3], layouts: [Layout; 2], at_end: bool) {
@@ -418,10 +375,10 @@ mod pages {
             row_stride: c.row_stride,
             col_stride: c.col_stride,
         };
-        let a = read(fences[0].ones(layouts[0], m, k, at_end));
-        let b = read(fences[1].ones(layouts[1], k, n, at_end));
+        let a = read(ones(&fences[0], layouts[0], m, k, at_end));
+        let b = read(ones(&fences[1], layouts[1], k, n, at_end));
         on_each_isa(|isa| {
-            let c = fences[2].ones::<T>(RowMajor, m, n, at_end);
+            let c = ones::<T>(&fences[2], RowMajor, m, n, at_end);
             let product = Product { rows: m, cols: n, depth: k, a, b, c };
             for method in methods(&product) {
                 // SAFETY: three matrices in three mappings; c is initialised.

@@ -221,54 +221,7 @@ fn isas_that_fuse_agree_bit_for_bit() {
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod pages {
     use super::*;
-    use std::ffi::{c_int, c_void};
-
-    // What std links to anyway; the numbers below are the kernel's on every 64-bit Linux but MIPS.
-    unsafe extern "C" {
-        fn mmap(
-            at: *mut c_void,
-            size: usize,
-            access: c_int,
-            flags: c_int,
-            file: c_int,
-            offset: i64,
-        ) -> *mut c_void;
-        fn mprotect(at: *mut c_void, size: usize, access: c_int) -> c_int;
-        fn munmap(at: *mut c_void, size: usize) -> c_int;
-    }
-    const NO_ACCESS: c_int = 0;
-    const READ_AND_WRITE: c_int = 1 | 2;
-    const PRIVATE_ANONYMOUS: c_int = 0x02 | 0x20;
-    /// A multiple of every page size in use.
-    const SEGMENT: usize = 65_536;
-
-    /// A segment of memory between two that cannot be touched.
-    struct Fenced(*mut u8);
-
-    impl Fenced {
-        fn new() -> Fenced {
-            // SAFETY: a fresh private mapping; the result is checked.
-            let all = unsafe { mmap(std::ptr::null_mut(), 3 * SEGMENT, NO_ACCESS, PRIVATE_ANONYMOUS, -1, 0) };
-            assert_ne!(all as isize, -1, "mmap failed");
-            let middle = all.cast::<u8>().wrapping_add(SEGMENT);
-            // SAFETY: the middle third of the mapping just made.
-            assert_eq!(unsafe { mprotect(middle.cast(), SEGMENT, READ_AND_WRITE) }, 0);
-            Fenced(middle)
-        }
-
-        /// The first `n` elements of the segment, or the last.
-        fn elements<T>(&self, n: usize, at_end: bool) -> *mut T {
-            assert!(n * size_of::<T>() <= SEGMENT);
-            self.0.wrapping_add(if at_end { SEGMENT - n * size_of::<T>() } else { 0 }).cast()
-        }
-    }
-
-    impl Drop for Fenced {
-        fn drop(&mut self) {
-            // SAFETY: the whole mapping that `new` made, which nothing refers to any more.
-            unsafe { munmap(self.0.wrapping_sub(SEGMENT).cast(), 3 * SEGMENT) };
-        }
-    }
+    use crate::exec::cpu::fenced::Fenced;
 
     fn check<T: Element + From<u8> + PartialEq + std::fmt::Debug>(
         fences: &[Fenced; 4],
