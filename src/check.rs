@@ -88,6 +88,7 @@ impl Row {
         function.layout_does_not_matter()?;
         function.vmap_is_a_loop()?;
         function.derivatives(2)?;
+        function.holds_at_the_edges()?;
         function.f32_is_close()
     }
 }
@@ -221,6 +222,30 @@ impl Function<'_> {
             let looped: Vec<Tensor> = examples.iter().map(|x| (self.f)(x)).collect();
             let mapped = vmap(f).call(&stacked, ()).map_err(|error| failed("vmap = loop", error))?;
             close("vmap = loop", &mapped, &Tensor::stack(&looped, 0), ROUNDING)?;
+        }
+        Ok(())
+    }
+
+    /// Functions that keep the shape of their inputs obey the laws on single numbers and on nothing too. (Others have
+    /// such inputs among their rows.)
+    fn holds_at_the_edges(&self) -> Result<()> {
+        let shape = self.inputs[0].shape();
+        let alike = |x: &Tensor| x.spec().dtype.is_float() && x.shape() == shape;
+        if shape.rank() == 0 || !self.inputs.iter().all(alike) || self.call().shape() != shape {
+            return Ok(());
+        }
+        let nothing: Vec<Tensor> = self.inputs.iter().map(|x| x.narrow(0, 0, 0)).collect();
+        let numbers: Vec<Tensor> =
+            self.inputs.iter().map(|x| x.reshape([crate::INFER]).narrow(0, 0, 1).reshape(())).collect();
+        for inputs in [nothing, numbers] {
+            // A function along an axis has none in a single number, and says so.
+            if (self.f)(&inputs).error().is_some() {
+                continue;
+            }
+            let function = Function { f: self.f, inputs: &inputs, smooth: self.smooth };
+            function.is_its_trace()?;
+            function.vmap_is_a_loop()?;
+            function.derivatives(2)?;
         }
         Ok(())
     }

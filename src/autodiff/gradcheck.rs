@@ -28,6 +28,9 @@ impl fmt::Display for GradCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let GradCheck { elements, worst, place, derived, numerical } = self;
         write!(f, "{elements} elements; worst at {place}: derived {derived:e}, numerical {numerical:e} ")?;
+        if *worst > 1.0 {
+            return write!(f, "({worst:.1} times the tolerance)");
+        }
         write!(f, "({:.1}% of the tolerance)", worst * 100.0)
     }
 }

@@ -20,6 +20,9 @@ use crate::error::Error;
 /// the memory of an operand that is passed by value and seen by nobody else). An operation that cannot work
 /// returns an *invalid* tensor: it carries the [`Error`], passes through later operations, and the error surfaces
 /// where a value is asked for ([`Tensor::item`], [`Tensor::to_vec`], [`crate::Grad::call`]).
+///
+/// # Panics
+/// Any operation, when the system has no memory for its result, with a message that says how much was asked for.
 #[must_use]
 pub struct Tensor(NonNull<Node>);
 
