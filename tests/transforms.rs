@@ -1,5 +1,6 @@
 //! How the transforms behave: nesting, closures, threads, control flow, arity, lifetime, batches.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock};
 
 use retrograd::{
@@ -566,5 +567,22 @@ fn the_gradient_of_a_product_over_all_axes_of_the_greatest_rank_is_right() -> Re
         let dx = grad_only(product).call(&x, ())?;
         assert_close(&dx, &(x.prod_keepdim(axes) / &x));
     }
+    Ok(())
+}
+
+#[test]
+fn a_custom_function_runs_once_a_call_and_may_branch_on_values() -> Result<()> {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let f = custom_vjp(
+        |x: &Tensor| {
+            RUNS.fetch_add(1, Ordering::Relaxed);
+            let positive = x.item::<f64>().is_ok_and(|x| x > 0.0);
+            (if positive { x * 2.0 } else { x * 3.0 }, ())
+        },
+        |(): &(), dy: &Tensor| dy * 5.0,
+    );
+    let (dx, y) = grad(|x: &Tensor| f.call(x)).call(&Tensor::from(-1.0), ())?;
+    assert_eq!((y.item::<f64>()?, dx.item::<f64>()?), (-3.0, 5.0));
+    assert_eq!(RUNS.load(Ordering::Relaxed), 1);
     Ok(())
 }

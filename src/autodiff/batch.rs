@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::level::{Call, Few, InputSet, Level, LevelId, Outputs, on_level, refuse, serving};
+use super::level::{Call, Level, LevelId, on_level, refuse, serving};
 use crate::error::{Error, ErrorKind};
+use crate::ops::{Few, InputSet, Outputs};
 use crate::tensor::{Lifted, Repr, Tensor};
 
 pub(crate) struct Batch {

@@ -5,10 +5,11 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use super::function::raise;
-use super::level::{InputSet, bind_many};
+use super::level::bind_many;
 use super::transform::vjp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph;
+use crate::ops::InputSet;
 use crate::ops::{Batched, Custom, CustomRule};
 use crate::tensor::tree::{self, Tree};
 use crate::tensor::{Spec, Tensor};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::level::{Call, Few, InputSet, Level, LevelId, Outputs, bind_at, on_level, serving};
+use super::level::{Call, Level, LevelId, bind_at, on_level, serving};
 use crate::error::Error;
 use crate::ops::Residuals;
+use crate::ops::{Few, InputSet, Outputs};
 use crate::tensor::{Lifted, Repr, Spec, Tensor};
 
 pub(crate) struct Dual {

@@ -8,8 +8,9 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::level::{Call, Few, InputSet, Level, LevelId, Outputs, bind_at, on_level, serving};
+use super::level::{Call, Level, LevelId, bind_at, on_level, serving};
 use crate::error::{Error, Origin};
+use crate::ops::{Few, InputSet, Outputs};
 use crate::ops::{Op, Reads, Residuals};
 use crate::tensor::{Lifted, Repr, Spec, Tensor};
 

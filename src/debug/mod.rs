@@ -1,24 +1,12 @@
 //! Finding mistakes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::autodiff::{Arguments, Function, Output, guarded};
 use crate::error::{Error, Result};
 use crate::graph;
 use crate::tensor::Tensor;
 use crate::tensor::tree::{self, Key, Tree, Walker};
 
-static PANIC_ON_ERROR: AtomicBool = AtomicBool::new(false);
-
-/// Whether an operation that cannot work panics on the spot, for a backtrace, instead of returning an invalid
-/// tensor. Off at first; holds for all threads.
-pub fn panic_on_error(panic: bool) {
-    PANIC_ON_ERROR.store(panic, Ordering::Relaxed);
-}
-
-pub(crate) fn panics_on_error() -> bool {
-    PANIC_ON_ERROR.load(Ordering::Relaxed)
-}
+pub use crate::error::panic_on_error;
 
 /// The operations of a function as readable code, one a line, each with the line of the program that it comes from.
 /// The function is traced on tensors without values, so it must not ask for one.

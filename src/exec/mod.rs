@@ -8,10 +8,9 @@ pub(crate) mod scalar;
 
 use std::fmt;
 
-use crate::autodiff::level::{Call, Few, Outputs, refuse};
 use crate::error::Misfit;
-use crate::ops::Distribution;
-use crate::tensor::{AxisSet, DType, Number, Spec, Tensor};
+use crate::ops::{Distribution, Few, InputSet, Outputs, Primitive};
+use crate::tensor::{AxisSet, DType, Number, Tensor};
 use expr::Expr;
 
 /// How a primitive is computed: its class, and what the class needs to know beside the specs.
@@ -135,25 +134,16 @@ impl fmt::Debug for Kernel<'_> {
     }
 }
 
-/// Computes a call whose inputs are all concrete.
-pub(crate) fn apply(call: Call<'_>) -> Outputs {
-    match evaluate(&call) {
-        Ok(outputs) => outputs,
-        Err(misfit) => refuse(&call, misfit),
+/// Computes a primitive on concrete inputs. The memory of `dying` ones may be overwritten.
+pub(crate) fn apply(op: &dyn Primitive, x: &[&Tensor], dying: InputSet) -> Result<Outputs, Box<Misfit>> {
+    let specs = Few::map(x, |_, x| x.spec());
+    if op.outputs() == 1 {
+        let spec = op.infer(specs.as_slice())?;
+        return cpu::run(&op.lower(specs.as_slice()), x, &spec, dying).map(Outputs::One);
     }
-}
-
-fn evaluate(call: &Call<'_>) -> Result<Outputs, Box<Misfit>> {
-    if call.op.outputs() == 1 {
-        let specs = Few::map(call.inputs, |_, x| x.spec());
-        let spec = call.op.infer(specs.as_slice())?;
-        let kernel = call.op.lower(specs.as_slice());
-        return cpu::run(&kernel, call.inputs, &spec, call.dying).map(Outputs::One);
-    }
-    let specs: Vec<&Spec> = call.inputs.iter().map(|x| x.spec()).collect();
-    let expected = call.op.infer_all(&specs)?;
-    match call.op.lower(&specs) {
-        Kernel::Opaque(opaque) => cpu::run_opaque(opaque, call.inputs, &expected).map(Outputs::Many),
+    match op.lower(specs.as_slice()) {
+        // What it yields is known when it has run.
+        Kernel::Opaque(opaque) => cpu::run_opaque(opaque, x).map(Outputs::Many),
         kernel => unreachable!("{kernel:?} has one output"),
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<
     }
     if let Kernel::Random(_) = kernel {
         // The generator is its own definition.
-        return super::cpu::run(kernel, x, &spec, crate::autodiff::level::InputSet::NONE)
+        return super::cpu::run(kernel, x, &spec, crate::ops::InputSet::NONE)
             .map_err(|misfit| Error::plain(misfit.kind, misfit.message));
     }
     let x: Vec<List> = x.iter().map(|x| List::of(x)).collect();

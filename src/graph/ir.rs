@@ -1,8 +1,9 @@
 //! The graph: a straight line of operations, each value defined once, before it is read.
 
-use crate::autodiff::level::{Call, InputSet, bind_at};
+use crate::autodiff::level::{Call, bind_at};
 use crate::error::{Origin, Result};
 use crate::exec::{Kernel, reference};
+use crate::ops::InputSet;
 use crate::ops::Op;
 use crate::tensor::{Spec, Tensor};
 

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ir::{Graph, Id, Step};
-use crate::autodiff::level::{Call, Level, LevelId, Outputs, on_level, refuse};
+use crate::autodiff::level::{Call, Level, LevelId, on_level, refuse};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::Outputs;
 use crate::tensor::{DType, IntoShape, Lifted, Repr, Spec, Tensor};
 
 /// A trace under way. Like every level it meets only tensors that belong to it or to lower levels; the latter are

@@ -3,9 +3,10 @@
 
 use super::arithmetic::{IntoOperand, scalars};
 use super::exponential::functions;
+use super::operands::InputSet;
 use super::pointwise::{Domain, Elementwise, Map};
 use super::primitive::{Reads, Residuals};
-use crate::autodiff::level::{InputSet, bind};
+use crate::autodiff::level::bind;
 use crate::exec::cpu::lanes::Pointwise;
 use crate::exec::scalar::Scalar;
 use crate::tensor::Tensor;

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::ops::{Add as StdAdd, Div as StdDiv, Mul as StdMul, Neg as StdNeg, Sub as StdSub};
 
+use super::operands::InputSet;
 use super::pointwise::{Domain, Elementwise, Map};
 use super::primitive::{Primitive, Reads, Residuals};
-use crate::autodiff::level::{InputSet, bind, bind_dying, misuse};
+use crate::autodiff::level::{bind, bind_dying, misuse};
 use crate::error::Misfit;
 use crate::exec::cpu::lanes::Pointwise;
 use crate::exec::scalar::Scalar;

@@ -4,9 +4,10 @@ use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::operands::{InputSet, Outputs};
 use super::primitive::{Primitive, Reads, Residuals};
 use crate::autodiff::Batch;
-use crate::autodiff::level::{InputSet, Outputs, bind, bind_many, origin, serving_user};
+use crate::autodiff::level::{bind, bind_many, origin, serving_user};
 use crate::error::{Error, ErrorKind, Misfit, Result};
 use crate::exec::{Kernel, Opaque, View};
 use crate::tensor::{Spec, Tensor};
@@ -134,10 +135,7 @@ impl Primitive for Custom {
 
     fn infer_all(&self, x: &[&Spec]) -> Result<Vec<Spec>, Box<Misfit>> {
         let specs: Vec<Spec> = x.iter().map(|spec| **spec).collect();
-        match self.0.specs(&specs).map_err(Misfit::caused)? {
-            none if none.is_empty() => Err(Misfit::shape("an operation has at least one output")),
-            specs => Ok(specs),
-        }
+        self.0.specs(&specs).and_then(some_outputs).map_err(Misfit::caused)
     }
 
     fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
@@ -173,7 +171,15 @@ impl Primitive for Custom {
 impl Opaque for Custom {
     fn run(&self, x: &[&Tensor]) -> Result<Vec<Tensor>> {
         let x: Vec<Tensor> = x.iter().map(|&x| x.clone()).collect();
-        self.0.forward(&x)
+        self.0.forward(&x).and_then(some_outputs)
+    }
+}
+
+/// Refuses an operation without outputs: there would be no place for an error.
+fn some_outputs<T>(outputs: Vec<T>) -> Result<Vec<T>> {
+    match outputs.is_empty() {
+        true => Err(Error::plain(ErrorKind::Shape, "an operation has at least one output")),
+        false => Ok(outputs),
     }
 }
 
@@ -317,7 +323,8 @@ impl<T: CustomOp> CustomRule for Declared<T> {
     }
 
     fn forward(&self, x: &[Tensor]) -> Result<Vec<Tensor>> {
-        let promised = self.0.infer(&x.iter().map(|x| *x.spec()).collect::<Vec<_>>())?;
+        let promised =
+            self.0.infer(&x.iter().map(|x| *x.spec()).collect::<Vec<_>>()).and_then(some_outputs)?;
         let y = self.0.forward(x)?;
         let got: Vec<Spec> = y.iter().map(|y| *y.spec()).collect();
         if let Some(error) = y.iter().find_map(Tensor::error) {

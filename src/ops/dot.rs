@@ -1,9 +1,10 @@
 //! Matrix products: bilinear, with two transposes.
 
 use super::movement::too_many_axes;
+use super::operands::{InputSet, Outputs};
 use super::pointwise::{Domain, mixed_dtypes};
 use super::primitive::{Primitive, Reads, Residuals};
-use crate::autodiff::level::{InputSet, Outputs, bind, misuse};
+use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::Kernel;
 use crate::tensor::{Shape, Spec, Tensor};

@@ -1,9 +1,10 @@
 //! Exponentials, logarithms, roots and trigonometric functions.
 
 use super::arithmetic::scalars;
+use super::operands::InputSet;
 use super::pointwise::{Domain, Elementwise, Map};
 use super::primitive::{Reads, Residuals};
-use crate::autodiff::level::{InputSet, bind};
+use crate::autodiff::level::bind;
 use crate::exec::cpu::lanes::Pointwise;
 use crate::exec::scalar::Scalar;
 use crate::tensor::Tensor;

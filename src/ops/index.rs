@@ -2,9 +2,10 @@
 
 use super::linear::{Linear, LinearMap};
 use super::movement::too_many_axes;
+use super::operands::InputSet;
 use super::pointwise::{bind_repeated, mixed_dtypes};
 use super::primitive::Residuals;
-use crate::autodiff::level::{InputSet, bind};
+use crate::autodiff::level::bind;
 use crate::error::Misfit;
 use crate::exec::{Indexing, Kernel};
 use crate::tensor::{DType, Number, Shape, Spec, Tensor};

@@ -2,9 +2,10 @@
 
 use super::linear::{Linear, LinearMap};
 use super::movement::too_many_axes;
+use super::operands::InputSet;
 use super::pointwise::mixed_dtypes;
 use super::primitive::Residuals;
-use crate::autodiff::level::{InputSet, bind, misuse};
+use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::{Base, Kernel, Region};
 use crate::tensor::{Number, Shape, Spec, Tensor};

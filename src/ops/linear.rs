@@ -4,8 +4,9 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use super::operands::{InputSet, Outputs};
 use super::primitive::{Primitive, Reads, Residuals};
-use crate::autodiff::level::{InputSet, Outputs, bind};
+use crate::autodiff::level::bind;
 use crate::error::Misfit;
 use crate::exec::Kernel;
 use crate::tensor::{Spec, Tensor};

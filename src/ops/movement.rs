@@ -1,8 +1,9 @@
 //! Moving elements without arithmetic: reshape, permute, broadcast, slice. All are views where strides allow it.
 
 use super::linear::{Linear, LinearMap};
+use super::operands::InputSet;
 use super::primitive::Residuals;
-use crate::autodiff::level::{InputSet, bind, misuse};
+use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::{Kernel, Region, View};
 use crate::tensor::{AxisSet, IntoShape, MAX_RANK, Shape, Spec, Tensor};

@@ -4,9 +4,10 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use super::arithmetic::{IntoOperand, broadcast_pair};
+use super::operands::{InputSet, Outputs};
 use super::pointwise::{alike, bind_repeated};
 use super::primitive::{Primitive, Reads, Residuals};
-use crate::autodiff::level::{InputSet, Outputs, bind};
+use crate::autodiff::level::bind;
 use crate::error::Misfit;
 use crate::exec::cpu::lanes::{self, Predicate};
 use crate::exec::expr::{Expr, Sym};

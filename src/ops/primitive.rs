@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::autodiff::level::{InputSet, Outputs};
+use super::operands::{InputSet, Outputs};
 use crate::error::Misfit;
 use crate::exec::Kernel;
 use crate::tensor::{Spec, Tensor};

@@ -1,7 +1,8 @@
 //! Random numbers: drawn by a counter-based generator from an explicit key, so that a draw depends on nothing else.
 
+use super::operands::{InputSet, Outputs};
 use super::primitive::{Primitive, Reads, Residuals};
-use crate::autodiff::level::{InputSet, Outputs, bind};
+use crate::autodiff::level::bind;
 use crate::error::Misfit;
 use crate::exec::Kernel;
 use crate::tensor::{DType, Shape, Spec, Tensor};

@@ -1,9 +1,10 @@
 //! Reductions over any axes: sum, product, extremes and their positions.
 
 use super::linear::{Linear, LinearMap};
+use super::operands::{InputSet, Outputs};
 use super::pointwise::Domain;
 use super::primitive::{Primitive, Reads, Residuals};
-use crate::autodiff::level::{InputSet, Outputs, bind, misuse};
+use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::{Fold, Kernel};
 use crate::tensor::{AxisSet, DType, Shape, Spec, Tensor};

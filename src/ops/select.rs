@@ -2,9 +2,10 @@
 
 use super::arithmetic::IntoOperand;
 use super::linear::{Linear, LinearMap};
+use super::operands::InputSet;
 use super::pointwise::{alike, bind_repeated};
 use super::primitive::Residuals;
-use crate::autodiff::level::{InputSet, bind, misuse};
+use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::expr::Expr;
 use crate::exec::scalar::Scalar;

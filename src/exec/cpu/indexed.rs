@@ -6,9 +6,9 @@
 use super::operand::Operand;
 use super::place::own_copy;
 use super::{build, cast_tensor, computable, contiguous};
-use crate::autodiff::level::InputSet;
 use crate::error::Misfit;
 use crate::exec::Indexing;
+use crate::ops::InputSet;
 use crate::tensor::{DType, Shape, Spec, Tensor};
 
 /// Lengths around an axis.

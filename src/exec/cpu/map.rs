@@ -7,9 +7,9 @@ use std::mem::MaybeUninit;
 
 use super::operand::{Operand, Reader};
 use super::{build, cast};
-use crate::autodiff::level::InputSet;
 use crate::error::Misfit;
 use crate::exec::Body;
+use crate::ops::InputSet;
 use crate::tensor::{Array, Bits, DType, Spec, Storage, Tensor};
 
 /// Elements of a tile: three operands of f64 take 12 KiB of a 32 KiB first-level cache.

@@ -2,8 +2,8 @@
 
 use super::operand::{Operand, Reader, Runs};
 use super::{build, contiguous};
-use crate::autodiff::level::InputSet;
 use crate::exec::{Base, Region};
+use crate::ops::InputSet;
 use crate::tensor::{Spec, Storage, Tensor};
 
 pub(super) fn run(base: Base, regions: &[Region], x: &[&Tensor], spec: Spec, dying: InputSet) -> Tensor {
