@@ -86,7 +86,7 @@ pub(crate) fn bind_at(call: Call<'_>) -> Outputs {
     for x in call.inputs {
         match &x.node().repr {
             Repr::Concrete(_) => {}
-            Repr::Invalid(error) => return Outputs::invalid(call.op, in_user_rule(error.clone())),
+            Repr::Invalid(error) => return Outputs::invalid(call.op.outputs(), in_user_rule(error.clone())),
             Repr::Lifted(lifted) => {
                 // The usual second operand of the same level needs no questions.
                 if top.is_some_and(|top| Arc::ptr_eq(top, &lifted.level)) {
@@ -198,7 +198,7 @@ pub(crate) fn refuse(call: &Call<'_>, misfit: Box<Misfit>) -> Outputs {
     if crate::error::panics_on_error() {
         panic!("{error}");
     }
-    Outputs::invalid(call.op, error)
+    Outputs::invalid(call.op.outputs(), error)
 }
 
 /// An invalid tensor from a public method that refused its arguments before any primitive was bound.

@@ -1,6 +1,5 @@
 //! What goes into a primitive and comes out of it: sets of inputs, the usual few without allocation, outputs.
 
-use super::primitive::Primitive;
 use crate::error::Error;
 use crate::tensor::Tensor;
 
@@ -53,8 +52,8 @@ pub(crate) enum Outputs {
 
 impl Outputs {
     /// The same error in every output's place.
-    pub(crate) fn invalid(op: &dyn Primitive, error: Error) -> Outputs {
-        match op.outputs() {
+    pub(crate) fn invalid(outputs: usize, error: Error) -> Outputs {
+        match outputs {
             // A custom operation, whose outputs only its code could count, has one.
             0 | 1 => Outputs::One(Tensor::invalid(error)),
             n => Outputs::Many(vec![Tensor::invalid(error); n]),
