@@ -16,10 +16,10 @@ pub(crate) fn main(arguments: &[String]) -> Result<(), String> {
         }
         _ => return Err(format!("memcheck takes no arguments\n\n{HELP}")),
     }
-    crate::run(Command::new("cargo").args(["test", "--lib", "--no-run"]))?;
+    crate::run(Command::new("cargo").args(["test", "--package", "retrograd", "--lib", "--no-run"]))?;
     crate::run(
         Command::new("cargo")
-            .args(["test", "--lib", "--", "tensor::", "--test-threads", "1"])
+            .args(["test", "--package", "retrograd", "--lib", "--", "tensor::", "--test-threads", "1"])
             .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", VALGRIND),
     )
 }
