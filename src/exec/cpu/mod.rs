@@ -30,20 +30,16 @@ pub(crate) fn run(
     spec: &Spec,
     dying: InputSet,
 ) -> Result<Tensor, Box<Misfit>> {
-    if let Kernel::Map(body) = kernel {
-        return map::run(*body, x, spec, dying);
-    }
-    let spec = *spec;
     match kernel {
-        Kernel::Map(_) => unreachable!("done above"),
-        Kernel::View(view) => Ok(view::run(view, x[0], spec)),
-        Kernel::Cast => Ok(cast_tensor(x[0], spec)),
-        Kernel::Reduce(fold, axes) => Ok(run_reduce(*fold, *axes, x[0], spec)),
-        Kernel::Place(base, regions) => Ok(place::run(*base, regions, x, spec, dying)),
-        Kernel::Gather(what, axis) => indexed::gather(*what, *axis, x[0], x[1], spec),
-        Kernel::Scatter(what, axis) => indexed::scatter(*what, *axis, x, spec, dying),
-        Kernel::Dot => Ok(dot::run(x[0], x[1], spec)),
-        Kernel::Random(distribution) => Ok(run_random(*distribution, x[0], spec)),
+        Kernel::Map(body) => map::run(*body, x, spec, dying),
+        Kernel::View(view) => Ok(view::run(view, x[0], *spec)),
+        Kernel::Cast => Ok(cast_tensor(x[0], *spec)),
+        Kernel::Reduce(fold, axes) => Ok(run_reduce(*fold, *axes, x[0], *spec)),
+        Kernel::Place(base, regions) => Ok(place::run(*base, regions, x, *spec, dying)),
+        Kernel::Gather(what, axis) => indexed::gather(*what, *axis, x[0], x[1], *spec),
+        Kernel::Scatter(what, axis) => indexed::scatter(*what, *axis, x, *spec, dying),
+        Kernel::Dot => Ok(dot::run(x[0], x[1], *spec)),
+        Kernel::Random(distribution) => Ok(run_random(*distribution, x[0], *spec)),
         Kernel::Opaque(opaque) => run_opaque(*opaque, x).map(|mut y| y.swap_remove(0)),
     }
 }
