@@ -1,8 +1,8 @@
 //! Every public function agrees with JAX: its value, pull-back, push-forward and second derivative, in f64.
 //!
-//! `golden/functions.json` is made by `golden/make.py`; [`TABLE`] says how each of its names is called here.
+//! `golden/cases/*.json` are made by `golden/make.py`; [`FAMILIES`] says how each of their names is called here.
 
-#[path = "golden/call.rs"]
+#[path = "golden/call/mod.rs"]
 mod call;
 #[path = "golden/read.rs"]
 mod read;
@@ -10,7 +10,7 @@ mod read;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use call::{Attrs, TABLE};
+use call::{Attrs, FAMILIES, Row};
 use read::{Kind, Stored, Tolerance, Values, compare};
 use retrograd::{Result, Tensor, grad_only, jvp, vjp};
 use serde::Deserialize;
@@ -48,9 +48,18 @@ struct File {
     cases: Vec<Case>,
 }
 
-fn cases() -> Vec<Case> {
-    let file: File = serde_json::from_str(include_str!("golden/functions.json")).expect("functions.json");
-    file.cases
+/// All cases, each with the row that says how its function is called.
+fn cases() -> Vec<(Case, Row)> {
+    let family = |(json, table): &(&str, call::Table)| {
+        let file: File = serde_json::from_str(json).expect("a file of cases");
+        let row = |case: Case| {
+            let found = table.iter().find(|(name, _)| *name == case.function);
+            let row = found.unwrap_or_else(|| panic!("no row calls `{}`", case.function)).1;
+            (case, row)
+        };
+        file.cases.into_iter().map(row).collect::<Vec<_>>()
+    };
+    FAMILIES.iter().flat_map(family).collect()
 }
 
 impl Case {
@@ -59,9 +68,7 @@ impl Case {
     }
 
     /// The function of the float inputs alone; the others stay as they are.
-    fn function(&self) -> impl Fn(&Vec<Tensor>) -> Vec<Tensor> {
-        let row = TABLE.iter().find(|(name, _)| *name == self.function);
-        let call = row.unwrap_or_else(|| panic!("no row calls `{}`", self.function)).1;
+    fn function(&self, row: Row) -> impl Fn(&Vec<Tensor>) -> Vec<Tensor> {
         let inputs: Vec<(bool, Tensor)> =
             self.inputs.iter().map(|x| (x.dtype.dtype().is_float(), x.tensor())).collect();
         move |floats| {
@@ -71,7 +78,7 @@ impl Case {
                 false => x.clone(),
             };
             let inputs: Vec<Tensor> = inputs.iter().map(take).collect();
-            call.outputs(&inputs, &self.attrs)
+            row.outputs(&inputs, &self.attrs)
         }
     }
 
@@ -99,30 +106,30 @@ fn agree(got: &[Tensor], of: &[Stored], want: &[Option<Values>], tolerance: Tole
     Ok(())
 }
 
-fn value(case: &Case) -> Result<(), String> {
-    let got = case.function()(&case.floats());
+fn value(case: &Case, row: Row) -> Result<(), String> {
+    let got = case.function(row)(&case.floats());
     for (i, (got, want)) in got.iter().zip(&case.outputs).enumerate() {
         compare(got, want, &want.data, Tolerance::of(want.dtype)).map_err(|e| format!("[{i}] {e}"))?;
     }
     (got.len() == case.outputs.len()).then_some(()).ok_or(format!("{} outputs", got.len()))
 }
 
-fn pull_back(case: &Case) -> Result<(), String> {
-    let f = case.function();
+fn pull_back(case: &Case, row: Row) -> Result<(), String> {
+    let f = case.function(row);
     let w = directions(&case.outputs, &case.w);
     let run = || -> Result<Vec<Tensor>> { vjp(&f).call(&case.floats(), ())?.1.call(&w) };
     agree(&run().map_err(|e| e.to_string())?, &case.inputs, &case.vjp, case.derivative_tolerance())
 }
 
-fn push_forward(case: &Case) -> Result<(), String> {
-    let f = case.function();
+fn push_forward(case: &Case, row: Row) -> Result<(), String> {
+    let f = case.function(row);
     let v = directions(&case.inputs, &case.v);
     let (_, dy) = jvp(&f).call(&case.floats(), &v, ()).map_err(|e| e.to_string())?;
     agree(&dy, &case.outputs, &case.jvp, case.derivative_tolerance())
 }
 
-fn second_derivative(case: &Case) -> Result<(), String> {
-    let f = case.function();
+fn second_derivative(case: &Case, row: Row) -> Result<(), String> {
+    let f = case.function(row);
     let (w, u) = (directions(&case.outputs, &case.w), directions(&case.inputs, &case.u));
     let contracted = |x: &Vec<Tensor>| -> Result<Tensor> {
         let dx = vjp(&f).call(x, ())?.1.call(&w)?;
@@ -133,11 +140,11 @@ fn second_derivative(case: &Case) -> Result<(), String> {
 }
 
 /// Checks every case that has what `wanted` looks for, and lists all that fail.
-fn check(part: &str, wanted: impl Fn(&Case) -> bool, agrees: impl Fn(&Case) -> Result<(), String>) {
+fn check(part: &str, wanted: impl Fn(&Case) -> bool, agrees: impl Fn(&Case, Row) -> Result<(), String>) {
     let mut failures = Vec::new();
-    let cases: Vec<Case> = cases().into_iter().filter(wanted).collect();
-    for case in &cases {
-        let outcome = catch_unwind(AssertUnwindSafe(|| agrees(case)));
+    let cases: Vec<(Case, Row)> = cases().into_iter().filter(|(case, _)| wanted(case)).collect();
+    for (case, row) in &cases {
+        let outcome = catch_unwind(AssertUnwindSafe(|| agrees(case, *row)));
         let reason = match outcome {
             Ok(Ok(())) => continue,
             Ok(Err(reason)) => reason,
@@ -150,12 +157,12 @@ fn check(part: &str, wanted: impl Fn(&Case) -> bool, agrees: impl Fn(&Case) -> R
 }
 
 #[test]
-fn every_function_has_a_row_and_every_row_a_case() {
+fn every_row_has_a_case() {
     let cases = cases();
-    let named: BTreeSet<&str> = cases.iter().map(|case| &*case.function).collect();
-    let rows: BTreeSet<&str> = TABLE.iter().map(|(name, _)| *name).collect();
-    assert_eq!(rows.len(), TABLE.len(), "a name has two rows");
-    assert_eq!(named, rows);
+    let named: BTreeSet<&str> = cases.iter().map(|(case, _)| &*case.function).collect();
+    let rows = || FAMILIES.iter().flat_map(|(_, table)| table.iter().map(|(name, _)| *name));
+    assert_eq!(rows().collect::<BTreeSet<_>>().len(), rows().count(), "a name has two rows");
+    assert_eq!(named, rows().collect());
 }
 
 #[test]

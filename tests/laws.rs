@@ -1,5 +1,5 @@
 //! Every primitive against every law: its trace, the reference interpreter, layouts, vmap, first and second
-//! derivatives in both modes, both precisions. The rows are in `src/ops/samples.rs`, the laws in `src/check.rs`.
+//! derivatives in both modes, both precisions. The rows are in `src/ops/samples/`, the laws in `src/check.rs`.
 
 use std::collections::BTreeSet;
 

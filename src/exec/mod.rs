@@ -141,9 +141,11 @@ pub(crate) fn apply(op: &dyn Primitive, x: &[&Tensor], dying: InputSet) -> Resul
         let spec = op.infer(specs.as_slice())?;
         return cpu::run(&op.lower(specs.as_slice()), x, &spec, dying).map(Outputs::One);
     }
-    match op.lower(specs.as_slice()) {
+    let kernel = op.lower(specs.as_slice());
+    if let Kernel::Opaque(opaque) = kernel {
         // What it yields is known when it has run.
-        Kernel::Opaque(opaque) => cpu::run_opaque(opaque, x).map(Outputs::Many),
-        kernel => unreachable!("{kernel:?} has one output"),
+        return cpu::run_opaque(opaque, x).map(Outputs::Many);
     }
+    let outputs = op.infer_all(specs.as_slice())?;
+    cpu::run_many(&kernel, x, &outputs).map(Outputs::Many)
 }

@@ -46,11 +46,15 @@ fn positions(shape: &Shape) -> Vec<Position> {
         .collect()
 }
 
-/// Computes a kernel of one output, whose spec is given.
-pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor> {
+/// Computes a kernel whose outputs have the given specs.
+pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], specs: &[Spec]) -> Result<Vec<Tensor>> {
     if let Kernel::Opaque(opaque) = kernel {
-        return Ok(opaque.run(x)?.swap_remove(0));
+        return opaque.run(x);
     }
+    Ok(vec![compute_one(kernel, x, specs[0])?])
+}
+
+fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor> {
     if let Kernel::Random(_) = kernel {
         // The generator is its own definition.
         return super::cpu::run(kernel, x, &spec, crate::ops::InputSet::NONE)

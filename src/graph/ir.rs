@@ -2,7 +2,7 @@
 
 use crate::autodiff::level::{Call, bind_at};
 use crate::error::{Origin, Result};
-use crate::exec::{Kernel, reference};
+use crate::exec::reference;
 use crate::ops::InputSet;
 use crate::ops::Op;
 use crate::tensor::{Spec, Tensor};
@@ -81,10 +81,8 @@ impl Graph {
     pub(crate) fn interpret(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         self.run(inputs, |step, x| {
             let specs: Vec<&Spec> = x.iter().map(|x| x.spec()).collect();
-            match step.op.lower(&specs) {
-                Kernel::Opaque(opaque) => opaque.run(x),
-                kernel => Ok(vec![reference::compute(&kernel, x, *self.spec(step.outputs[0]))?]),
-            }
+            let outputs: Vec<Spec> = step.outputs.iter().map(|id| *self.spec(*id)).collect();
+            reference::compute(&step.op.lower(&specs), x, &outputs)
         })
     }
 }

@@ -1,0 +1,7 @@
+"""Cases of reductions, scans and orderings."""
+
+from __future__ import annotations
+
+
+def cases():
+    yield from ()
