@@ -2,26 +2,10 @@
 //!
 //! `cargo bench --bench workloads -- [--mode direct] [--threads N] [--only a,b] [--seconds S]`
 
-use std::hint::black_box;
-use std::process::exit;
-use std::time::{Duration, Instant};
+mod harness;
 
+use harness::{Check, Run, fill, fill32, hash, total};
 use retrograd::{Result, Tensor, Tree, grad, hessian, hvp, jacobian, tree, vmap};
-
-/// `scale * (hash(i) - 1/2)`: the inputs that all programs share.
-fn fill<const N: usize>(seed: u64, shape: [usize; N], scale: f64) -> Tensor {
-    let n: usize = shape.iter().product();
-    let value = |i: u64| scale * (hash(seed, i) as f64 / 4_294_967_296.0 - 0.5);
-    Tensor::from_vec((0..n as u64).map(value).collect::<Vec<f64>>(), shape)
-}
-
-fn fill32<const N: usize>(seed: u64, shape: [usize; N], scale: f64) -> Tensor {
-    fill(seed, shape, scale).f32()
-}
-
-fn hash(seed: u64, i: u64) -> u64 {
-    i.wrapping_mul(2_654_435_761).wrapping_add(seed * 40_503 + 12_345) & 0xffff_ffff
-}
 
 fn labels(seed: u64, n: usize, classes: u64) -> Tensor {
     Tensor::from_vec((0..n as u64).map(|i| ((hash(seed, i) >> 16) % classes) as i64).collect(), [n])
@@ -171,16 +155,6 @@ fn cross(a: &Tensor, b: &Tensor) -> Tensor {
     Tensor::cat(&[term(1, 2), term(2, 0), term(0, 1)], 0)
 }
 
-/// A workload: one run of it, which yields the number to check.
-type Run = Box<dyn FnMut() -> Result<f64>>;
-
-/// Whether `check` is the loss of the fifth step, or that of the first run.
-#[derive(Clone, Copy, PartialEq)]
-enum Check {
-    FifthStep,
-    First,
-}
-
 /// A training step: gradient, then `p <- p - rate * g`.
 fn training<P: Tree + Clone + 'static>(
     loss: fn(&P, &Tensor, &Tensor) -> Tensor,
@@ -196,10 +170,6 @@ fn training<P: Tree + Clone + 'static>(
         loss.item::<f64>()
     };
     (Check::FifthStep, Box::new(run))
-}
-
-fn total<T: Tree>(outputs: &T) -> Result<f64> {
-    tree::leaves(outputs).iter().map(|leaf| leaf.f64().sum().item::<f64>()).sum()
 }
 
 fn workload(name: &str) -> Option<(Check, Run)> {
@@ -308,78 +278,6 @@ const NAMES: [&str; 11] = [
     "jacobian",
 ];
 
-struct Options {
-    threads: usize,
-    only: Vec<String>,
-    seconds: f64,
-}
-
-fn options() -> std::result::Result<Options, String> {
-    let mut options = Options { threads: 1, only: Vec::new(), seconds: 2.0 };
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-        match arg.as_str() {
-            // Passed by cargo.
-            "--bench" => {}
-            "--mode" => match value()?.as_str() {
-                "direct" => {}
-                mode => return Err(format!("mode `{mode}` does not exist; there is `direct`")),
-            },
-            "--threads" => options.threads = value()?.parse().map_err(|e| format!("--threads: {e}"))?,
-            "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
-            "--seconds" => options.seconds = value()?.parse().map_err(|e| format!("--seconds: {e}"))?,
-            _ => return Err(format!("unknown option {arg}; there are --mode, --threads, --only, --seconds")),
-        }
-    }
-    if options.threads != 1 {
-        return Err("one thread is what there is".to_owned());
-    }
-    Ok(options)
-}
-
-fn measure(name: &str, seconds: f64) -> Result<()> {
-    let Some((check, mut run)) = workload(name) else { return Ok(()) };
-    let start = Instant::now();
-    let mut value = black_box(run()?);
-    let first = start.elapsed();
-    if check == Check::FifthStep {
-        for _ in 0..4 {
-            value = run()?;
-        }
-    }
-    for _ in 0..3 {
-        run()?;
-    }
-    let mut times: Vec<Duration> = Vec::new();
-    let start = Instant::now();
-    while (start.elapsed().as_secs_f64() < seconds || times.len() < 20) && start.elapsed().as_secs() < 60 {
-        let turn = Instant::now();
-        black_box(run()?);
-        times.push(turn.elapsed());
-    }
-    times.sort_unstable();
-    let us = |time: Duration| time.as_secs_f64() * 1e6;
-    println!(
-        r#"{{"workload": "{name}", "program": "retrograd-direct", "threads": 1, "median_us": {:.2}, "min_us": {:.2}, "first_us": {:.0}, "check": {value:e}}}"#,
-        us(times[times.len() / 2]),
-        us(times[0]),
-        us(first),
-    );
-    Ok(())
-}
-
 fn main() {
-    let options = options().unwrap_or_else(|message| {
-        eprintln!("workloads: {message}");
-        exit(2)
-    });
-    for name in
-        NAMES.iter().filter(|name| options.only.is_empty() || options.only.iter().any(|only| only == *name))
-    {
-        if let Err(error) = measure(name, options.seconds) {
-            eprintln!("{name}: {error}");
-            exit(1);
-        }
-    }
+    harness::main(&NAMES, workload);
 }

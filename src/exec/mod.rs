@@ -5,6 +5,7 @@ pub(crate) mod expr;
 mod math;
 pub(crate) mod reference;
 pub(crate) mod scalar;
+pub(crate) mod window;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use crate::error::Misfit;
 use crate::ops::{Distribution, Few, InputSet, Outputs, Primitive};
 use crate::tensor::{AxisSet, DType, Number, Tensor};
 use expr::Expr;
+use window::Windows;
 
 /// How a primitive is computed: its class, and what the class needs to know beside the specs.
 pub(crate) enum Kernel<'a> {
@@ -31,6 +33,8 @@ pub(crate) enum Kernel<'a> {
     Scatter(Indexing, usize),
     /// `y[b, i, j] = sum over k of x0[b, i, k] * x1[b, k, j]`, `b` standing for all leading axes.
     Dot,
+    /// Convolution, or one of its transposes.
+    Conv(Convolution),
     /// Numbers drawn with the key `x0` (i64: seed, counter).
     Random(Distribution),
     /// Code that only itself knows: the user's.
@@ -81,6 +85,27 @@ pub(crate) enum Base {
     First,
 }
 
+/// The trilinear form `sum of y[n, o, p] * x[n, c, p * stride + k * dilation - before] * w[o, c, k]` as a function of
+/// two of its tensors: the slope in the third.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Convolution {
+    pub(crate) role: ConvRole,
+    pub(crate) windows: Windows,
+    /// Input and output channels are cut into so many parts; each output part sees its input part alone.
+    pub(crate) groups: usize,
+}
+
+/// Which of the three tensors of a convolution is computed from the other two.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum ConvRole {
+    /// From input `[n, c, ..]` and weight `[o, c / groups, ..]`: the convolution itself.
+    Output,
+    /// From output `[n, o, ..]` and weight: the transposed convolution.
+    Input,
+    /// From input and output.
+    Weight,
+}
+
 /// What an index stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Indexing {
@@ -128,6 +153,7 @@ impl fmt::Debug for Kernel<'_> {
             Kernel::Gather(indexing, axis) => write!(f, "gather {indexing:?} {axis}"),
             Kernel::Scatter(indexing, axis) => write!(f, "scatter {indexing:?} {axis}"),
             Kernel::Dot => f.write_str("dot"),
+            Kernel::Conv(conv) => write!(f, "conv {:?}", conv.role),
             Kernel::Random(distribution) => write!(f, "random {distribution:?}"),
             Kernel::Opaque(_) => f.write_str("opaque"),
         }

@@ -4,7 +4,8 @@
 //! backend but the definition of the random generator.
 
 use super::expr::Expr;
-use super::{Base, Body, Fold, Indexing, Kernel, Region, View};
+use super::window;
+use super::{Base, Body, ConvRole, Convolution, Fold, Indexing, Kernel, Region, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{AxisSet, DType, Number, Shape, Spec, Tensor};
 
@@ -72,6 +73,7 @@ fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor>
         Kernel::Gather(what, axis) => gather(*what, *axis, &x, spec)?,
         Kernel::Scatter(what, axis) => scatter(*what, *axis, &x, spec)?,
         Kernel::Dot => dot(&x[0], &x[1], spec),
+        Kernel::Conv(conv) => convolution(conv, &x, spec),
         Kernel::Random(_) | Kernel::Opaque(_) => unreachable!("done above"),
     };
     Ok(from_numbers(spec, &values))
@@ -249,4 +251,43 @@ fn dot(a: &List, b: &List, spec: Spec) -> Vec<Number> {
             Number::Int(terms.fold(0, i64::wrapping_add))
         })
         .collect()
+}
+
+/// Every product of the trilinear form, added to the tensor that is computed.
+fn convolution(conv: &Convolution, x: &[List], spec: Spec) -> Vec<Number> {
+    let windows = &conv.windows;
+    let image = |list: &List| list.spec.shape.dim(0);
+    let (images, outputs, inputs) = match conv.role {
+        ConvRole::Output => (image(&x[0]), x[1].spec.shape.dim(0), x[0].spec.shape.dim(1)),
+        ConvRole::Input => (image(&x[0]), x[1].spec.shape.dim(0), spec.shape.dim(1)),
+        ConvRole::Weight => (image(&x[0]), x[1].spec.shape.dim(1), x[0].spec.shape.dim(1)),
+    };
+    let depth = inputs / conv.groups;
+    let mut y =
+        vec![if spec.dtype.is_float() { Number::Float(0.0) } else { Number::Int(0) }; spec.shape.numel()];
+    for (n, o, c) in
+        (0..images).flat_map(|n| (0..outputs).flat_map(move |o| (0..depth).map(move |c| (n, o, c))))
+    {
+        let channel = o / (outputs / conv.groups) * depth + c;
+        for (p, position) in window::positions(windows.output).enumerate() {
+            for (k, element) in window::positions(windows.kernel).enumerate() {
+                let Some(seen) = windows.seen_flat(position, element) else { continue };
+                let at_x = (n * inputs + channel) * window::count(windows.input) + seen;
+                let at_w = (o * depth + c) * window::count(windows.kernel) + k;
+                let at_y = (n * outputs + o) * window::count(windows.output) + p;
+                let (a, b, to) = match conv.role {
+                    ConvRole::Output => (at_x, at_w, at_y),
+                    ConvRole::Input => (at_y, at_w, at_x),
+                    ConvRole::Weight => (at_x, at_y, at_w),
+                };
+                y[to] = match (y[to], x[0].values[a], x[1].values[b]) {
+                    (Number::Int(sum), Number::Int(a), Number::Int(b)) => {
+                        Number::Int(sum.wrapping_add(a.wrapping_mul(b)))
+                    }
+                    (sum, a, b) => Number::Float(sum.as_f64() + a.as_f64() * b.as_f64()),
+                };
+            }
+        }
+    }
+    y
 }

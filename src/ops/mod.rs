@@ -20,6 +20,7 @@ mod random;
 mod reduce;
 pub(crate) mod samples;
 mod select;
+pub(crate) mod window;
 
 pub use arithmetic::IntoOperand;
 pub(crate) use arithmetic::number_operand;
@@ -30,3 +31,4 @@ pub(crate) use operands::{Few, InputSet, Outputs};
 pub(crate) use primitive::{Op, Primitive, Reads, Residuals};
 pub(crate) use random::{Distribution, Random};
 pub use reduce::IntoAxes;
+pub use window::{Conv, IntoLengths, IntoPadding, Lengths, Padding};

@@ -24,7 +24,6 @@ mod kernels;
 mod library;
 #[cfg(test)]
 mod tests;
-mod vector;
 
 use std::cell::RefCell;
 use std::ops::Range;

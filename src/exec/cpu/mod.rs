@@ -1,6 +1,7 @@
 //! The CPU backend: one function for each kernel class.
 
 pub(crate) mod cast;
+mod conv;
 mod dot;
 #[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
 mod fenced;
@@ -15,6 +16,7 @@ mod place;
 pub(crate) mod random;
 mod reduce;
 mod transpose;
+mod vector;
 mod view;
 
 use super::{Fold, Kernel, Opaque};
@@ -39,6 +41,7 @@ pub(crate) fn run(
         Kernel::Gather(what, axis) => indexed::gather(*what, *axis, x[0], x[1], *spec),
         Kernel::Scatter(what, axis) => indexed::scatter(*what, *axis, x, *spec, dying),
         Kernel::Dot => Ok(dot::run(x[0], x[1], *spec)),
+        Kernel::Conv(conv) => Ok(conv::run(conv, x[0], x[1], *spec)),
         Kernel::Random(distribution) => Ok(run_random(*distribution, x[0], *spec)),
         Kernel::Opaque(opaque) => run_opaque(*opaque, x).map(|mut y| y.swap_remove(0)),
     }

@@ -54,6 +54,17 @@ pub(crate) unsafe fn copy(x: &Operand, to: *mut u8) {
     }
 }
 
+/// Copies `rows` rows of `columns` elements to as many columns.
+///
+/// # Safety
+/// `x` and `y` have so many elements and do not overlap.
+pub(super) unsafe fn matrix<T: Copy>(x: *const T, rows: usize, columns: usize, y: *mut T) {
+    let across = Axis { n: rows, x: columns as isize, y: 1 };
+    let along = Axis { n: columns, x: 1, y: rows as isize };
+    // SAFETY: the caller's promise.
+    unsafe { transpose::<T, 16>(x, y, &[across, along]) }
+}
+
 /// Copies along `axes`, of which the first has stride 1 in `y` and the second in `x`, in blocks of `B` by `B`.
 ///
 /// # Safety

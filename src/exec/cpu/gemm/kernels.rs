@@ -8,9 +8,9 @@ use std::ops::Range;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 
-use super::vector::{PlainF32, PlainF64, Vector};
 use super::{COMBINE_ROWS, Product, Ring, bytes};
 use crate::exec::cpu::isa::Isa;
+use crate::exec::cpu::vector::{PlainF32, PlainF64, Vector};
 
 /// A floating-point number that has kernels.
 pub(crate) trait Real: Ring {

@@ -1,4 +1,4 @@
-//! One SIMD register of numbers, as products need it: with partial loads and stores, and horizontal sums.
+//! One SIMD register of numbers, as matrix products and convolutions need it: with partial loads and stores, and horizontal sums.
 //!
 //! Intrinsics rather than loops over arrays, of whose partial loads and horizontal sums LLVM made scalar code
 //! (dot products of 32 x 32 x 32 f32 with AVX-512: 3.6 us; 1.0 us like this).
@@ -18,7 +18,7 @@ use std::arch::x86_64::*;
 /// # Safety
 /// Every function requires that the CPU has the instructions of the register. To be fast they must be inlined
 /// into a function that enables these (`#[target_feature]`).
-pub(super) trait Vector: Copy {
+pub(in crate::exec::cpu) trait Vector: Copy {
     /// What a lane holds.
     type Number: Copy + Default;
     /// Which lanes a partial load or store touches: the first ones.
@@ -57,17 +57,17 @@ pub(super) trait Vector: Copy {
 
 // The registers that every CPU of the target has, `PlainF32` and `PlainF64`.
 #[cfg(target_arch = "aarch64")]
-pub(super) type PlainF32 = float32x4_t;
+pub(in crate::exec::cpu) type PlainF32 = float32x4_t;
 #[cfg(target_arch = "aarch64")]
-pub(super) type PlainF64 = float64x2_t;
+pub(in crate::exec::cpu) type PlainF64 = float64x2_t;
 #[cfg(target_arch = "x86_64")]
-pub(super) type PlainF32 = __m128;
+pub(in crate::exec::cpu) type PlainF32 = __m128;
 #[cfg(target_arch = "x86_64")]
-pub(super) type PlainF64 = __m128d;
+pub(in crate::exec::cpu) type PlainF64 = __m128d;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(super) type PlainF32 = f32;
+pub(in crate::exec::cpu) type PlainF32 = f32;
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub(super) type PlainF64 = f64;
+pub(in crate::exec::cpu) type PlainF64 = f64;
 
 /// The mask of `n` lanes of 32 bits begins at `8 - n`.
 #[cfg(target_arch = "x86_64")]

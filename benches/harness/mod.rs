@@ -1,0 +1,112 @@
+//! What the benchmarks share: inputs that all programs compute alike, options, timing, a JSON line a workload.
+
+use std::hint::black_box;
+use std::process::exit;
+use std::time::{Duration, Instant};
+
+use retrograd::{Result, Tensor, Tree, tree};
+
+/// `scale * (hash(i) - 1/2)`: the inputs that all programs share.
+pub(crate) fn fill<const N: usize>(seed: u64, shape: [usize; N], scale: f64) -> Tensor {
+    let n: usize = shape.iter().product();
+    let value = |i: u64| scale * (hash(seed, i) as f64 / 4_294_967_296.0 - 0.5);
+    Tensor::from_vec((0..n as u64).map(value).collect::<Vec<f64>>(), shape)
+}
+
+pub(crate) fn fill32<const N: usize>(seed: u64, shape: [usize; N], scale: f64) -> Tensor {
+    fill(seed, shape, scale).f32()
+}
+
+pub(crate) fn hash(seed: u64, i: u64) -> u64 {
+    i.wrapping_mul(2_654_435_761).wrapping_add(seed * 40_503 + 12_345) & 0xffff_ffff
+}
+
+/// A workload: one run of it, which yields the number to check.
+pub(crate) type Run = Box<dyn FnMut() -> Result<f64>>;
+
+/// Whether `check` is the loss of the fifth step, or that of the first run.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Check {
+    FifthStep,
+    First,
+}
+
+pub(crate) fn total<T: Tree>(outputs: &T) -> Result<f64> {
+    tree::leaves(outputs).iter().map(|leaf| leaf.f64().sum().item::<f64>()).sum()
+}
+
+struct Options {
+    threads: usize,
+    only: Vec<String>,
+    seconds: f64,
+}
+
+fn options() -> std::result::Result<Options, String> {
+    let mut options = Options { threads: 1, only: Vec::new(), seconds: 2.0 };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or(format!("{arg} needs a value"));
+        match arg.as_str() {
+            // Passed by cargo.
+            "--bench" => {}
+            "--mode" => match value()?.as_str() {
+                "direct" => {}
+                mode => return Err(format!("mode `{mode}` does not exist; there is `direct`")),
+            },
+            "--threads" => options.threads = value()?.parse().map_err(|e| format!("--threads: {e}"))?,
+            "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
+            "--seconds" => options.seconds = value()?.parse().map_err(|e| format!("--seconds: {e}"))?,
+            _ => return Err(format!("unknown option {arg}; there are --mode, --threads, --only, --seconds")),
+        }
+    }
+    if options.threads != 1 {
+        return Err("one thread is what there is".to_owned());
+    }
+    Ok(options)
+}
+
+fn measure(name: &str, (check, mut run): (Check, Run), seconds: f64) -> Result<()> {
+    let start = Instant::now();
+    let mut value = black_box(run()?);
+    let first = start.elapsed();
+    if check == Check::FifthStep {
+        for _ in 0..4 {
+            value = run()?;
+        }
+    }
+    for _ in 0..3 {
+        run()?;
+    }
+    let mut times: Vec<Duration> = Vec::new();
+    let start = Instant::now();
+    while (start.elapsed().as_secs_f64() < seconds || times.len() < 20) && start.elapsed().as_secs() < 60 {
+        let turn = Instant::now();
+        black_box(run()?);
+        times.push(turn.elapsed());
+    }
+    times.sort_unstable();
+    let us = |time: Duration| time.as_secs_f64() * 1e6;
+    println!(
+        r#"{{"workload": "{name}", "program": "retrograd-direct", "threads": 1, "median_us": {:.2}, "min_us": {:.2}, "first_us": {:.0}, "check": {value:e}}}"#,
+        us(times[times.len() / 2]),
+        us(times[0]),
+        us(first),
+    );
+    Ok(())
+}
+
+/// Measures the workloads that the command line names, all if it names none.
+pub(crate) fn main(names: &[&str], workload: impl Fn(&str) -> Option<(Check, Run)>) {
+    let options = options().unwrap_or_else(|message| {
+        eprintln!("{message}");
+        exit(2)
+    });
+    let wanted = |name: &&&str| options.only.is_empty() || options.only.iter().any(|only| only == **name);
+    for name in names.iter().filter(wanted) {
+        let Some(work) = workload(name) else { continue };
+        if let Err(error) = measure(name, work, options.seconds) {
+            eprintln!("{name}: {error}");
+            exit(1);
+        }
+    }
+}

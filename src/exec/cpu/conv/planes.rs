@@ -1,0 +1,118 @@
+//! Channels laid out so that every element of a kernel is a constant shift.
+//!
+//! Along an axis of stride `s` the positions that one element of the kernel sees are every `s`-th. A plane holds those
+//! of one residue, padding included, so that they lie one behind the other: then an element of the kernel sees the
+//! plane of its residue, shifted by its distance. With stride 1 there is one plane, the padded channel.
+
+use crate::exec::window::{MAX_AXES, PerAxis, count, positions};
+
+/// How planes are cut out of an axis: element `u` of plane `r` is position `starts[r] + u * stride`, zero outside.
+#[derive(Clone, Debug)]
+pub(super) struct Axis {
+    pub(super) starts: Vec<isize>,
+    pub(super) stride: usize,
+    /// Elements of a plane.
+    pub(super) len: usize,
+    /// Positions of the axis.
+    pub(super) source: usize,
+}
+
+/// Layout of `channels` channels of `images` images: `[channel][plane][image][element]`.
+pub(super) struct Planes {
+    pub(super) axes: [Axis; MAX_AXES],
+    pub(super) images: usize,
+}
+
+impl Planes {
+    fn lengths(&self) -> PerAxis {
+        std::array::from_fn(|axis| self.axes[axis].len)
+    }
+
+    fn kinds(&self) -> PerAxis {
+        std::array::from_fn(|axis| self.axes[axis].starts.len())
+    }
+
+    /// Elements of one plane of one image.
+    pub(super) fn plane(&self) -> usize {
+        count(self.lengths())
+    }
+
+    /// Elements of a channel.
+    pub(super) fn channel(&self) -> usize {
+        count(self.kinds()) * self.images * self.plane()
+    }
+
+    /// From an element to that at a distance, within a plane.
+    pub(super) fn shift(&self, distance: PerAxis) -> usize {
+        let lengths = self.lengths();
+        (0..MAX_AXES).fold(0, |shift, axis| shift * lengths[axis] + distance[axis])
+    }
+
+    /// Where the first image's plane of a kind begins within a channel.
+    pub(super) fn start(&self, kind: PerAxis) -> usize {
+        let kinds = self.kinds();
+        let kind = (0..MAX_AXES).fold(0, |at, axis| at * kinds[axis] + kind[axis]);
+        kind * self.images * self.plane()
+    }
+
+    /// Writes the planes of a channel of an image.
+    ///
+    /// # Safety
+    /// `from` is the channel, `to` the channel's planes.
+    pub(super) unsafe fn fill<T: Copy + Default>(&self, image: usize, from: *const T, to: *mut T) {
+        let [planes, rows, columns] = &self.axes;
+        for kind in positions(self.kinds()) {
+            // SAFETY: the caller's promise.
+            let mut to = unsafe { to.add(self.start(kind) + image * self.plane()) };
+            for plane in 0..planes.len {
+                let plane = planes.position(kind[0], plane);
+                for row in 0..rows.len {
+                    let row = plane.zip(rows.position(kind[1], row));
+                    let from = row
+                        .map(|(plane, row)| from.wrapping_add((plane * rows.source + row) * columns.source));
+                    // SAFETY: the caller's promise: the row lies in the channel, and the planes have room for it.
+                    unsafe {
+                        columns.fill(kind[2], from, to);
+                        to = to.add(columns.len);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Axis {
+    /// The position of an element of a plane, unless it lies outside.
+    fn position(&self, kind: usize, element: usize) -> Option<usize> {
+        let position = self.starts[kind] + (element * self.stride) as isize;
+        usize::try_from(position).ok().filter(|&position| position < self.source)
+    }
+
+    /// Writes a row of a plane; zeros without a source.
+    ///
+    /// # Safety
+    /// `from` has the positions of the axis, `to` room for the elements of a plane.
+    unsafe fn fill<T: Copy + Default>(&self, kind: usize, from: Option<*const T>, to: *mut T) {
+        // SAFETY: the caller's promise.
+        let to = unsafe { std::slice::from_raw_parts_mut(to, self.len) };
+        let Some(from) = from else { return to.fill(T::default()) };
+        let (start, stride) = (self.starts[kind], self.stride as isize);
+        // Elements `first..end` are inside.
+        let first = ((-start).max(0) as usize).div_ceil(self.stride).min(self.len);
+        let inside = (self.source as isize - start).max(0) as usize;
+        let end = inside.div_ceil(self.stride).min(self.len).max(first);
+        to[..first].fill(T::default());
+        to[end..].fill(T::default());
+        // SAFETY: as computed, all of these positions lie on the axis.
+        unsafe {
+            if stride == 1 {
+                let from = from.offset(start + first as isize);
+                std::ptr::copy_nonoverlapping(from, to[first..].as_mut_ptr(), end - first);
+            } else {
+                for (u, to) in to.iter_mut().enumerate().take(end).skip(first) {
+                    *to = *from.offset(start + u as isize * stride);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! How windows slide: stride, padding, dilation, and what convolutions and pools take beside them.
+
+use crate::error::Misfit;
+use crate::exec::window::{MAX_AXES, PerAxis, Windows};
+use crate::tensor::Tensor;
+
+/// A number for every axis that a window slides over: one for all, or one each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lengths {
+    /// The same for all axes.
+    All(usize),
+    /// One for each axis.
+    Each(Vec<usize>),
+}
+
+/// What can be given as [`Lengths`]: a number, or an array, slice or vector of them.
+pub trait IntoLengths {
+    /// The lengths.
+    fn into_lengths(self) -> Lengths;
+}
+
+impl IntoLengths for Lengths {
+    fn into_lengths(self) -> Lengths {
+        self
+    }
+}
+
+impl IntoLengths for usize {
+    fn into_lengths(self) -> Lengths {
+        Lengths::All(self)
+    }
+}
+
+impl<const N: usize> IntoLengths for [usize; N] {
+    fn into_lengths(self) -> Lengths {
+        Lengths::Each(self.to_vec())
+    }
+}
+
+impl IntoLengths for &[usize] {
+    fn into_lengths(self) -> Lengths {
+        Lengths::Each(self.to_vec())
+    }
+}
+
+impl IntoLengths for Vec<usize> {
+    fn into_lengths(self) -> Lengths {
+        Lengths::Each(self)
+    }
+}
+
+impl Lengths {
+    /// The number of each axis; fails if there are not `rank` of them.
+    fn each(&self, option: &str, rank: usize) -> Result<Vec<usize>, Box<Misfit>> {
+        match self {
+            Lengths::All(length) => Ok(vec![*length; rank]),
+            Lengths::Each(lengths) if lengths.len() == rank => Ok(lengths.clone()),
+            Lengths::Each(lengths) => Err(Misfit::shape(format!("{option} {lengths:?} for {rank} axes"))
+                .help(format!("give one number, or {rank}"))),
+        }
+    }
+
+    /// The number of each axis, none of which is 0.
+    pub(super) fn positive(&self, option: &str, rank: usize) -> Result<Vec<usize>, Box<Misfit>> {
+        let each = self.each(option, rank)?;
+        match each.contains(&0) {
+            true => Err(Misfit::shape(format!("{option} {each:?} contains 0, must be at least 1"))),
+            false => Ok(each),
+        }
+    }
+}
+
+/// What is put around the axes that a window slides over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Padding {
+    /// So many positions before and after each axis.
+    Even(Lengths),
+    /// For each axis, so many positions before and after it.
+    Uneven(Vec<(usize, usize)>),
+    /// As many as it takes for an output of `ceil(length / stride)` positions; an odd one comes after.
+    Same,
+}
+
+impl Padding {
+    /// None.
+    pub const VALID: Padding = Padding::Even(Lengths::All(0));
+}
+
+/// What can be given as [`Padding`]: a number, an array of them or of pairs (before, after).
+pub trait IntoPadding {
+    /// The padding.
+    fn into_padding(self) -> Padding;
+}
+
+impl IntoPadding for Padding {
+    fn into_padding(self) -> Padding {
+        self
+    }
+}
+
+impl IntoPadding for usize {
+    fn into_padding(self) -> Padding {
+        Padding::Even(Lengths::All(self))
+    }
+}
+
+impl<const N: usize> IntoPadding for [usize; N] {
+    fn into_padding(self) -> Padding {
+        Padding::Even(self.into_lengths())
+    }
+}
+
+impl<const N: usize> IntoPadding for [(usize, usize); N] {
+    fn into_padding(self) -> Padding {
+        Padding::Uneven(self.to_vec())
+    }
+}
+
+/// Stride, padding and dilation.
+#[derive(Clone, Debug)]
+pub(super) struct Sliding {
+    pub(super) stride: Lengths,
+    pub(super) padding: Padding,
+    pub(super) dilation: Lengths,
+}
+
+/// The same, checked, with a number for each axis.
+pub(super) struct Slides {
+    pub(super) stride: Vec<usize>,
+    pub(super) dilation: Vec<usize>,
+    padding: Option<Vec<(usize, usize)>>,
+}
+
+/// Lengths beyond this are refused, so that sums of a few products of them fit everywhere.
+const LONGEST: usize = 1 << 31;
+
+impl Sliding {
+    pub(super) fn each(&self, rank: usize) -> Result<Slides, Box<Misfit>> {
+        let padding = match &self.padding {
+            Padding::Even(lengths) => {
+                Some(lengths.each("padding", rank)?.into_iter().map(|n| (n, n)).collect::<Vec<_>>())
+            }
+            Padding::Uneven(pairs) if pairs.len() == rank => Some(pairs.clone()),
+            Padding::Uneven(pairs) => {
+                return Err(Misfit::shape(format!("padding {pairs:?} for {rank} axes"))
+                    .help(format!("give one number, or {rank} numbers or pairs")));
+            }
+            Padding::Same => None,
+        };
+        let stride = self.stride.positive("stride", rank)?;
+        let dilation = self.dilation.positive("dilation", rank)?;
+        let pads = padding.iter().flatten().flat_map(|&(before, after)| [before, after]);
+        match stride.iter().chain(&dilation).copied().chain(pads).find(|&n| n > LONGEST) {
+            Some(n) => {
+                Err(Misfit::shape(format!("stride, dilation and padding are at most {LONGEST}, got {n}")))
+            }
+            None => Ok(Slides { stride, dilation, padding }),
+        }
+    }
+}
+
+/// How many output positions a length that does not divide by the stride gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rounding {
+    /// Windows lie within the padded input.
+    Down,
+    /// The last window begins within the input, or its padding before, and may end outside.
+    Up,
+}
+
+impl Slides {
+    /// From the first element of a kernel to one past the last, by axis.
+    fn extent(&self, kernel: &[usize], axis: usize) -> usize {
+        self.dilation[axis].saturating_mul(kernel[axis].saturating_sub(1)).saturating_add(1)
+    }
+
+    /// Padding before and after an axis of the input.
+    fn padding(&self, input: &[usize], kernel: &[usize], axis: usize) -> (usize, usize) {
+        match &self.padding {
+            Some(padding) => padding[axis],
+            None => {
+                let output = input[axis].div_ceil(self.stride[axis]);
+                let covered = output.saturating_sub(1) * self.stride[axis] + self.extent(kernel, axis);
+                let total = covered.saturating_sub(input[axis]);
+                (total / 2, total - total / 2)
+            }
+        }
+    }
+
+    /// Where the windows of a kernel lie on an input.
+    pub(super) fn over(
+        &self,
+        input: &[usize],
+        kernel: &[usize],
+        rounding: Rounding,
+    ) -> Result<Windows, Box<Misfit>> {
+        check_kernel(kernel)?;
+        let (mut output, mut before) = (Vec::new(), Vec::new());
+        for axis in 0..input.len() {
+            let (first, after) = self.padding(input, kernel, axis);
+            let (extent, stride) = (self.extent(kernel, axis), self.stride[axis]);
+            let padded = input[axis] + first + after;
+            let Some(room) = padded.checked_sub(extent) else {
+                let message = format!(
+                    "the kernel {kernel:?} reaches over {extent} positions of axis {axis} of the window, the padded \
+                     input {input:?} has {padded}"
+                );
+                return Err(Misfit::shape(message).help("use a smaller kernel or dilation, or more padding"));
+            };
+            let mut positions = room / stride + 1;
+            if rounding == Rounding::Up
+                && !room.is_multiple_of(stride)
+                && positions * stride < input[axis] + first
+            {
+                positions += 1;
+            }
+            output.push(positions);
+            before.push(first);
+        }
+        self.windows(input, kernel, &output, &before)
+    }
+
+    /// Where the windows lie on the input of which `output` is the result, the smallest one, longer by `more`.
+    pub(super) fn under(
+        &self,
+        output: &[usize],
+        kernel: &[usize],
+        more: &[usize],
+    ) -> Result<Windows, Box<Misfit>> {
+        check_kernel(kernel)?;
+        let Some(padding) = &self.padding else {
+            return Err(Misfit::shape("padding `Same` is not defined for a transposed convolution")
+                .help("give the numbers of the convolution that it transposes, and `output_padding`"));
+        };
+        let mut input = Vec::new();
+        for axis in 0..output.len() {
+            let (first, after) = padding[axis];
+            let (extent, stride, more) = (self.extent(kernel, axis), self.stride[axis], more[axis]);
+            if more >= stride.max(self.dilation[axis]) {
+                let message = format!("output_padding {more} is not below stride {stride} of axis {axis}");
+                return Err(Misfit::shape(message).help("more would be padding of zeros: see `pad`"));
+            }
+            let covered = output[axis].saturating_sub(1).saturating_mul(stride).saturating_add(extent + more);
+            match covered.checked_sub(first + after) {
+                Some(length) if length > 0 && output[axis] > 0 => input.push(length),
+                _ => {
+                    let message = format!(
+                        "nothing is left of axis {axis} of the result: it has {covered} positions, of which padding \
+                         {} go",
+                        first + after
+                    );
+                    return Err(Misfit::shape(message));
+                }
+            }
+        }
+        let before: Vec<usize> = padding.iter().map(|pad| pad.0).collect();
+        self.windows(&input, kernel, output, &before)
+    }
+
+    fn windows(
+        &self,
+        input: &[usize],
+        kernel: &[usize],
+        output: &[usize],
+        before: &[usize],
+    ) -> Result<Windows, Box<Misfit>> {
+        for axis in 0..input.len() {
+            let padded = input[axis].saturating_add(before[axis]);
+            if padded.max(self.extent(kernel, axis)).max(output[axis]) > LONGEST {
+                return Err(Misfit::shape(format!("axis {axis} of the window is longer than {LONGEST}")));
+            }
+        }
+        Ok(Windows {
+            rank: input.len(),
+            input: per_axis(input, 1),
+            kernel: per_axis(kernel, 1),
+            output: per_axis(output, 1),
+            stride: per_axis(&self.stride, 1),
+            dilation: per_axis(&self.dilation, 1),
+            before: per_axis(before, 0),
+        })
+    }
+}
+
+fn check_kernel(kernel: &[usize]) -> Result<(), Box<Misfit>> {
+    match kernel.contains(&0) {
+        true => Err(Misfit::shape(format!("the kernel {kernel:?} is empty"))),
+        false => Ok(()),
+    }
+}
+
+/// The numbers at the last axes, `missing` for those before.
+fn per_axis(own: &[usize], missing: usize) -> PerAxis {
+    let lead = MAX_AXES - own.len();
+    std::array::from_fn(|axis| if axis < lead { missing } else { own[axis - lead] })
+}
+
+/// How a convolution slides, in how many groups of channels, and what it adds.
+///
+/// ```
+/// use retrograd::{Conv, Padding, Tensor};
+///
+/// let (x, w, b) = (Tensor::randn([8, 3, 32, 32]), Tensor::randn([16, 3, 5, 5]), Tensor::zeros([16]));
+/// assert_eq!(x.conv2d(&w, Conv::new().bias(&b)).shape(), [8, 16, 28, 28]);
+/// assert_eq!(x.conv2d(&w, Conv::new().padding(2).stride([2, 1])).shape(), [8, 16, 16, 32]);
+/// assert_eq!(x.conv2d(&w, Conv::new().padding(Padding::Same).dilation(3)).shape(), [8, 16, 32, 32]);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Conv {
+    pub(super) sliding: Sliding,
+    pub(super) groups: usize,
+    pub(super) output_padding: Lengths,
+    pub(super) bias: Option<Tensor>,
+}
+
+impl Default for Conv {
+    fn default() -> Conv {
+        Conv::new()
+    }
+}
+
+impl Conv {
+    /// Stride 1, no padding, dilation 1, one group, no bias.
+    pub fn new() -> Conv {
+        let one = Lengths::All(1);
+        Conv {
+            sliding: Sliding { stride: one.clone(), padding: Padding::VALID, dilation: one },
+            groups: 1,
+            output_padding: Lengths::All(0),
+            bias: None,
+        }
+    }
+
+    /// From one output position to the next, in input positions.
+    pub fn stride(mut self, stride: impl IntoLengths) -> Conv {
+        self.sliding.stride = stride.into_lengths();
+        self
+    }
+
+    /// Zeros around the input: a number, one for each axis, pairs (before, after), or [`Padding::Same`].
+    pub fn padding(mut self, padding: impl IntoPadding) -> Conv {
+        self.sliding.padding = padding.into_padding();
+        self
+    }
+
+    /// From one element of the kernel to the next, in input positions.
+    pub fn dilation(mut self, dilation: impl IntoLengths) -> Conv {
+        self.sliding.dilation = dilation.into_lengths();
+        self
+    }
+
+    /// Input and output channels are cut into so many groups; each output group sees its input group alone. With as
+    /// many groups as input channels the convolution is depthwise.
+    pub fn groups(mut self, groups: usize) -> Conv {
+        self.groups = groups;
+        self
+    }
+
+    /// A number for each output channel, added at all positions.
+    pub fn bias(mut self, bias: &Tensor) -> Conv {
+        self.bias = Some(bias.clone());
+        self
+    }
+
+    /// Of a transposed convolution: how much longer the result is than the shortest of which the argument could be
+    /// the convolution.
+    pub fn output_padding(mut self, more: impl IntoLengths) -> Conv {
+        self.output_padding = more.into_lengths();
+        self
+    }
+
+    /// Numbers for each axis of `output_padding`.
+    pub(super) fn more(&self, rank: usize) -> Result<Vec<usize>, Box<Misfit>> {
+        self.output_padding.each("output_padding", rank)
+    }
+}
