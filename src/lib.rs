@@ -34,7 +34,9 @@ pub use autodiff::{
     gradcheck, gradgradcheck, hessian, hessian_blocks, hvp, jacobian, jvp, stop_gradient, vjp, vmap,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use ops::{Conv, CustomOp, INFER, IntoLengths, IntoPadding, Lengths, Padding, apply};
+pub use ops::{
+    Conv, CustomOp, INFER, Interpolation, IntoLengths, IntoPadding, Lengths, Padding, Pool, apply,
+};
 pub use retrograd_derive::Tree;
 pub use tensor::tree::{self, Tree};
 pub use tensor::*;

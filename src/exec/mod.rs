@@ -35,6 +35,9 @@ pub(crate) enum Kernel<'a> {
     Dot,
     /// Convolution, or one of its transposes.
     Conv(Convolution),
+    /// What windows over the last axes of `x0` see, or its spread. Of the greatest there is a second output, their
+    /// row-major numbers (i64) among the window's axes.
+    Pool(Pooling),
     /// Numbers drawn with the key `x0` (i64: seed, counter).
     Random(Distribution),
     /// Code that only itself knows: the user's.
@@ -106,6 +109,24 @@ pub(crate) enum ConvRole {
     Weight,
 }
 
+/// A pooling.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Pooling {
+    pub(crate) kind: PoolKind,
+    pub(crate) windows: Windows,
+}
+
+/// What is made of a window.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum PoolKind {
+    /// The sum of what it sees.
+    Sum,
+    /// The transpose: every element is added to all that its window sees.
+    Spread,
+    /// The greatest element, the first of equal ones; NaN counts as greatest.
+    Max,
+}
+
 /// What an index stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Indexing {
@@ -154,6 +175,7 @@ impl fmt::Debug for Kernel<'_> {
             Kernel::Scatter(indexing, axis) => write!(f, "scatter {indexing:?} {axis}"),
             Kernel::Dot => f.write_str("dot"),
             Kernel::Conv(conv) => write!(f, "conv {:?}", conv.role),
+            Kernel::Pool(pooling) => write!(f, "pool {:?}", pooling.kind),
             Kernel::Random(distribution) => write!(f, "random {distribution:?}"),
             Kernel::Opaque(_) => f.write_str("opaque"),
         }

@@ -4,8 +4,8 @@
 //! backend but the definition of the random generator.
 
 use super::expr::Expr;
-use super::window;
-use super::{Base, Body, ConvRole, Convolution, Fold, Indexing, Kernel, Region, View};
+use super::window::{self, Windows};
+use super::{Base, Body, ConvRole, Convolution, Fold, Indexing, Kernel, PoolKind, Pooling, Region, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{AxisSet, DType, Number, Shape, Spec, Tensor};
 
@@ -52,6 +52,10 @@ pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], specs: &[Spec]) -> Res
     if let Kernel::Opaque(opaque) = kernel {
         return opaque.run(x);
     }
+    if let Kernel::Pool(Pooling { kind: PoolKind::Max, windows }) = kernel {
+        let (values, places) = greatest_seen(windows, &List::of(x[0]), specs[0]);
+        return Ok(vec![from_numbers(specs[0], &values), from_numbers(specs[1], &places)]);
+    }
     Ok(vec![compute_one(kernel, x, specs[0])?])
 }
 
@@ -74,6 +78,7 @@ fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor>
         Kernel::Scatter(what, axis) => scatter(*what, *axis, &x, spec)?,
         Kernel::Dot => dot(&x[0], &x[1], spec),
         Kernel::Conv(conv) => convolution(conv, &x, spec),
+        Kernel::Pool(pooling) => sums_seen(pooling, &x[0], spec),
         Kernel::Random(_) | Kernel::Opaque(_) => unreachable!("done above"),
     };
     Ok(from_numbers(spec, &values))
@@ -290,4 +295,49 @@ fn convolution(conv: &Convolution, x: &[List], spec: Spec) -> Vec<Number> {
         }
     }
     y
+}
+
+/// All `(plane, output position, seen input position)` of a pooling, as flat numbers.
+fn sights(windows: &Windows, planes: usize) -> impl Iterator<Item = (usize, usize)> {
+    let (inputs, outputs) = (window::count(windows.input), window::count(windows.output));
+    (0..planes).flat_map(move |plane| {
+        window::positions(windows.output).enumerate().flat_map(move |(p, position)| {
+            let seen = window::positions(windows.kernel).filter_map(move |k| windows.seen_flat(position, k));
+            seen.map(move |seen| (plane * outputs + p, plane * inputs + seen))
+        })
+    })
+}
+
+fn added(a: Number, b: Number) -> Number {
+    match (a, b) {
+        (Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_add(b)),
+        (a, b) => Number::Float(a.as_f64() + b.as_f64()),
+    }
+}
+
+fn sums_seen(pooling: &Pooling, x: &List, spec: Spec) -> Vec<Number> {
+    let zero = if spec.dtype.is_float() { Number::Float(0.0) } else { Number::Int(0) };
+    let mut y = vec![zero; spec.shape.numel()];
+    let spread = pooling.kind == PoolKind::Spread;
+    let each = window::count(if spread { pooling.windows.input } else { pooling.windows.output });
+    for (output, input) in sights(&pooling.windows, spec.shape.numel() / each.max(1)) {
+        let (from, to) = if spread { (output, input) } else { (input, output) };
+        y[to] = added(y[to], x.values[from]);
+    }
+    y
+}
+
+fn greatest_seen(windows: &Windows, x: &List, spec: Spec) -> (Vec<Number>, Vec<Number>) {
+    let planes = spec.shape.numel() / window::count(windows.output).max(1);
+    let mut best: Vec<Option<usize>> = vec![None; spec.shape.numel()];
+    for (output, input) in sights(windows, planes) {
+        let value = |at: usize| x.values[at].as_f64();
+        let wins = |at: usize| value(input) > value(at) || (value(input).is_nan() && !value(at).is_nan());
+        if best[output].is_none_or(wins) {
+            best[output] = Some(input);
+        }
+    }
+    let best = best.into_iter().map(|at| at.expect("every window sees something"));
+    let inputs = window::count(windows.input);
+    best.map(|at| (x.values[at], Number::Int((at % inputs) as i64))).unzip()
 }

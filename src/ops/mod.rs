@@ -31,4 +31,4 @@ pub(crate) use operands::{Few, InputSet, Outputs};
 pub(crate) use primitive::{Op, Primitive, Reads, Residuals};
 pub(crate) use random::{Distribution, Random};
 pub use reduce::IntoAxes;
-pub use window::{Conv, IntoLengths, IntoPadding, Lengths, Padding};
+pub use window::{Conv, Interpolation, IntoLengths, IntoPadding, Lengths, Padding, Pool};

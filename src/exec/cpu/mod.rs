@@ -13,6 +13,7 @@ pub(crate) mod lanes;
 mod map;
 pub(crate) mod operand;
 mod place;
+mod pool;
 pub(crate) mod random;
 mod reduce;
 mod transpose;
@@ -42,14 +43,22 @@ pub(crate) fn run(
         Kernel::Scatter(what, axis) => indexed::scatter(*what, *axis, x, *spec, dying),
         Kernel::Dot => Ok(dot::run(x[0], x[1], *spec)),
         Kernel::Conv(conv) => Ok(conv::run(conv, x[0], x[1], *spec)),
+        Kernel::Pool(pooling) => Ok(pool::run(pooling, x[0], *spec)),
         Kernel::Random(distribution) => Ok(run_random(*distribution, x[0], *spec)),
         Kernel::Opaque(opaque) => run_opaque(*opaque, x).map(|mut y| y.swap_remove(0)),
     }
 }
 
 /// Computes a kernel of several outputs on concrete inputs.
-pub(crate) fn run_many(kernel: &Kernel<'_>, _: &[&Tensor], _: &[Spec]) -> Result<Vec<Tensor>, Box<Misfit>> {
-    unreachable!("{kernel:?} has one output")
+pub(crate) fn run_many(
+    kernel: &Kernel<'_>,
+    x: &[&Tensor],
+    specs: &[Spec],
+) -> Result<Vec<Tensor>, Box<Misfit>> {
+    match kernel {
+        Kernel::Pool(pooling) => Ok(pool::run_max(pooling, x[0], specs)),
+        _ => unreachable!("{kernel:?} has one output"),
+    }
 }
 
 /// Runs an operation's own code.

@@ -1,12 +1,12 @@
 //! Rows of convolution, pooling and resampling.
 
-use super::{Sample, normal, row};
-use crate::Conv;
-use crate::ops::window::Padding;
+use super::{Sample, normal, rough, row};
+use crate::tensor::Tensor;
+use crate::{Conv, Interpolation, Padding, Pool};
 
 /// All of them.
 pub(super) fn rows() -> Vec<Sample> {
-    [convolutions(), transposed()].into_iter().flatten().collect()
+    [convolutions(), transposed(), pools(), adaptive_pools(), images()].into_iter().flatten().collect()
 }
 
 fn convolutions() -> Vec<Sample> {
@@ -62,5 +62,73 @@ fn transposed() -> Vec<Sample> {
         row("conv_transpose3d", vec![normal(1, &[1, 1, 2, 2, 2]), normal(2, &[1, 2, 2, 1, 2])], |x| {
             x[0].conv_transpose3d(&x[1], Conv::new().stride(2))
         }),
+    ]
+}
+
+fn pools() -> Vec<Sample> {
+    let image = || vec![normal(4, &[2, 2, 5, 6])];
+    let ties = || vec![Tensor::from([[1.0, 1.0, 0.0, 2.0, 2.0, 2.0]])];
+    vec![
+        row("max_pool1d", vec![normal(4, &[3, 7])], |x| x[0].max_pool1d(2)),
+        rough("max_pool1d", ties(), |x| x[0].max_pool1d(Pool::new(3).stride(2))),
+        row("max_pool2d", image(), |x| x[0].max_pool2d([2, 3])),
+        row("max_pool2d", image(), |x| x[0].max_pool2d(Pool::new(3).stride(2).padding(1).ceil_mode())),
+        row("max_pool2d", image(), |x| x[0].max_pool2d(Pool::new(2).stride(1).dilation([3, 2]))),
+        row("max_pool3d", vec![normal(4, &[1, 2, 3, 4, 4])], |x| x[0].max_pool3d(Pool::new(2).stride(1))),
+        row("max_pool1d_with_indices", vec![normal(4, &[3, 7])], |x| x[0].max_pool1d_with_indices(3).1),
+        row("max_pool2d_with_indices", image(), |x| x[0].max_pool2d_with_indices(2).1),
+        row("max_pool3d_with_indices", vec![normal(4, &[1, 2, 3, 4])], |x| x[0].max_pool3d_with_indices(2).1),
+        row("max_unpool", image(), |x| {
+            let (values, indices) = x[0].max_pool2d_with_indices(2);
+            values.max_unpool(&indices, [5, 6])
+        }),
+        row("avg_pool1d", vec![normal(4, &[3, 7])], |x| x[0].avg_pool1d(Pool::new(3).stride(2).padding(1))),
+        row("avg_pool2d", image(), |x| x[0].avg_pool2d(2)),
+        row("avg_pool2d", image(), |x| {
+            x[0].avg_pool2d(Pool::new(3).stride(2).padding(1).exclude_padding().ceil_mode())
+        }),
+        row("avg_pool3d", vec![normal(4, &[1, 2, 3, 4])], |x| x[0].avg_pool3d(Pool::new(2).divisor(3.0))),
+        row("lp_pool1d", vec![normal(4, &[3, 7])], |x| x[0].lp_pool1d(2.0, 2)),
+        row("lp_pool2d", image(), |x| x[0].lp_pool2d(3.0, Pool::new(2).stride(1))),
+        row("lp_pool3d", vec![normal(4, &[1, 2, 3, 4])], |x| x[0].lp_pool3d(f64::INFINITY, 2)),
+        rough("lp_pool2d", vec![Tensor::zeros([2, 2]).f64()], |x| x[0].lp_pool2d(2.0, 2)),
+    ]
+}
+
+fn adaptive_pools() -> Vec<Sample> {
+    let image = || vec![normal(5, &[2, 5, 6])];
+    let volume = || vec![normal(5, &[2, 3, 4, 5])];
+    vec![
+        row("adaptive_avg_pool1d", vec![normal(5, &[2, 7])], |x| x[0].adaptive_avg_pool1d(3)),
+        row("adaptive_avg_pool2d", image(), |x| x[0].adaptive_avg_pool2d([3, 2])),
+        row("adaptive_avg_pool3d", volume(), |x| x[0].adaptive_avg_pool3d([3, 2, 7])),
+        row("adaptive_max_pool1d", vec![normal(5, &[2, 6])], |x| x[0].adaptive_max_pool1d(3)),
+        row("adaptive_max_pool2d", image(), |x| x[0].adaptive_max_pool2d([3, 4])),
+        row("adaptive_max_pool3d", volume(), |x| x[0].adaptive_max_pool3d([2, 4, 2])),
+        row("adaptive_max_pool1d_with_indices", vec![normal(5, &[2, 7])], |x| {
+            x[0].adaptive_max_pool1d_with_indices(3).1
+        }),
+        row("adaptive_max_pool2d_with_indices", image(), |x| x[0].adaptive_max_pool2d_with_indices([3, 2]).1),
+        row("adaptive_max_pool3d_with_indices", volume(), |x| {
+            x[0].adaptive_max_pool3d_with_indices([2, 2, 2]).1
+        }),
+    ]
+}
+
+fn images() -> Vec<Sample> {
+    let image = || vec![normal(6, &[2, 2, 3, 4])];
+    vec![
+        row("im2col", image(), |x| x[0].im2col(Pool::new(2).stride(1).padding([1, 0]))),
+        row("im2col", vec![normal(6, &[2, 1, 6])], |x| x[0].im2col(Pool::new(2).stride(3).dilation(2))),
+        row("col2im", vec![normal(6, &[2, 8, 6])], |x| x[0].col2im([3, 4], Pool::new(2).stride(1))),
+        row("col2im", vec![normal(6, &[2, 8, 6])], |x| {
+            x[0].col2im([2, 4], Pool::new(2).stride([2, 1]).padding([(1, 2), (0, 0)]))
+        }),
+        row("interpolate", image(), |x| x[0].interpolate([5, 3], Interpolation::Linear)),
+        row("interpolate", image(), |x| x[0].interpolate([2, 7], Interpolation::LinearAligned)),
+        row("interpolate", image(), |x| x[0].interpolate([5, 2], Interpolation::Nearest)),
+        row("interpolate", image(), |x| x[0].interpolate([5, 2], Interpolation::NearestExact)),
+        row("upsample", image(), |x| x[0].upsample(2, Interpolation::Nearest)),
+        row("upsample", vec![normal(6, &[1, 2, 3])], |x| x[0].upsample(3, Interpolation::Linear)),
     ]
 }

@@ -112,6 +112,12 @@ impl<const N: usize> IntoPadding for [usize; N] {
     }
 }
 
+impl IntoPadding for Vec<usize> {
+    fn into_padding(self) -> Padding {
+        Padding::Even(self.into_lengths())
+    }
+}
+
 impl<const N: usize> IntoPadding for [(usize, usize); N] {
     fn into_padding(self) -> Padding {
         Padding::Uneven(self.to_vec())
@@ -259,6 +265,12 @@ impl Slides {
         self.windows(&input, kernel, output, &before)
     }
 
+    /// An axis along which some window may see nothing but padding.
+    pub(super) fn blind_axis(&self, kernel: &[usize]) -> Option<usize> {
+        let padding = self.padding.as_ref()?;
+        padding.iter().enumerate().position(|(axis, &(before, after))| before.max(after) * 2 > kernel[axis])
+    }
+
     fn windows(
         &self,
         input: &[usize],
@@ -375,5 +387,125 @@ impl Conv {
     /// Numbers for each axis of `output_padding`.
     pub(super) fn more(&self, rank: usize) -> Result<Vec<usize>, Box<Misfit>> {
         self.output_padding.each("output_padding", rank)
+    }
+}
+
+/// The windows of a pooling. A number or an array stands for a kernel whose stride is its own length.
+///
+/// ```
+/// use retrograd::{Pool, Tensor};
+///
+/// let x = Tensor::randn([8, 16, 28, 28]);
+/// assert_eq!(x.max_pool2d(2).shape(), [8, 16, 14, 14]);
+/// assert_eq!(x.avg_pool2d(Pool::new(3).stride(2).padding(1)).shape(), [8, 16, 14, 14]);
+/// assert_eq!(x.max_pool2d(Pool::new([3, 1]).ceil_mode()).shape(), [8, 16, 10, 28]);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Pool {
+    pub(super) kernel: Lengths,
+    stride: Option<Lengths>,
+    padding: Padding,
+    dilation: Lengths,
+    pub(super) ceil_mode: bool,
+    counts_padding: bool,
+    divisor: Option<f64>,
+}
+
+impl From<usize> for Pool {
+    fn from(kernel: usize) -> Pool {
+        Pool::new(kernel)
+    }
+}
+
+impl<const N: usize> From<[usize; N]> for Pool {
+    fn from(kernel: [usize; N]) -> Pool {
+        Pool::new(kernel)
+    }
+}
+
+impl Pool {
+    /// Windows of a kernel, one beside the other: the stride is the kernel's length, there is no padding.
+    pub fn new(kernel: impl IntoLengths) -> Pool {
+        Pool {
+            kernel: kernel.into_lengths(),
+            stride: None,
+            padding: Padding::VALID,
+            dilation: Lengths::All(1),
+            ceil_mode: false,
+            counts_padding: true,
+            divisor: None,
+        }
+    }
+
+    /// From one window to the next.
+    pub fn stride(mut self, stride: impl IntoLengths) -> Pool {
+        self.stride = Some(stride.into_lengths());
+        self
+    }
+
+    /// Positions around the input, at most half of the kernel on each side: never the greatest, zero in a mean.
+    pub fn padding(mut self, padding: impl IntoPadding) -> Pool {
+        self.padding = padding.into_padding();
+        self
+    }
+
+    /// From one element of a window to the next.
+    pub fn dilation(mut self, dilation: impl IntoLengths) -> Pool {
+        self.dilation = dilation.into_lengths();
+        self
+    }
+
+    /// A last window that begins inside but ends outside of the padded input counts too.
+    pub fn ceil_mode(mut self) -> Pool {
+        self.ceil_mode = true;
+        self
+    }
+
+    /// Means are of the elements that are there: padding does not count.
+    pub fn exclude_padding(mut self) -> Pool {
+        self.counts_padding = false;
+        self
+    }
+
+    /// What sums are divided by to be means, instead of the number of elements.
+    pub fn divisor(mut self, divisor: f64) -> Pool {
+        self.divisor = Some(divisor);
+        self
+    }
+
+    pub(super) fn sliding(&self) -> Sliding {
+        Sliding {
+            stride: self.stride.clone().unwrap_or_else(|| self.kernel.clone()),
+            padding: self.padding.clone(),
+            dilation: self.dilation.clone(),
+        }
+    }
+
+    /// What the sum of each window is divided by to be a mean, in row-major order.
+    pub(super) fn counts(&self, windows: &Windows) -> Vec<f64> {
+        if let Some(divisor) = self.divisor {
+            return vec![divisor];
+        }
+        let lead = MAX_AXES - windows.rank;
+        let along = |axis: usize| -> Vec<f64> {
+            let (before, input) = (windows.before[axis], windows.input[axis]);
+            let after = match &self.padding {
+                Padding::Uneven(pairs) if axis >= lead => pairs[axis - lead].1,
+                // No window ends behind it.
+                Padding::Same => windows.kernel[axis] * windows.dilation[axis],
+                _ => before,
+            };
+            let counted =
+                if self.counts_padding { 0..before + input + after } else { before..before + input };
+            let elements = |position: usize| {
+                let at = |k: usize| position * windows.stride[axis] + k * windows.dilation[axis];
+                (0..windows.kernel[axis]).filter(|&k| counted.contains(&at(k))).count() as f64
+            };
+            (0..windows.output[axis]).map(elements).collect()
+        };
+        let [planes, rows, columns] = [along(0), along(1), along(2)];
+        let row = |a: f64| rows.iter().map(move |b| a * b);
+        planes.iter().flat_map(|&a| row(a)).flat_map(|ab| columns.iter().map(move |c| ab * c)).collect()
     }
 }

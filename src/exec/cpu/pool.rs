@@ -1,0 +1,234 @@
+//! The Pool class: sums and greatest elements of windows, and sums spread back over them.
+//!
+//! A row of the output is computed at once: for each element of the kernel the positions that see the input through
+//! it are a range, and the loop over that range has no branches.
+
+use std::num::Wrapping;
+use std::ops::{Add, Range};
+
+use super::job::{self, Job};
+use super::operand::Operand;
+use super::{build, cast_tensor, computable, contiguous};
+use crate::exec::window::{PerAxis, Windows, count, positions};
+use crate::exec::{PoolKind, Pooling};
+use crate::tensor::{DType, Spec, Tensor};
+
+/// A number that is pooled.
+trait Number: Copy + PartialOrd + Add<Output = Self> + 'static {
+    const ZERO: Self;
+}
+
+macro_rules! numbers {
+    ($($number:ty: $zero:expr;)*) => {$(
+        impl Number for $number {
+            const ZERO: Self = $zero;
+        }
+    )*};
+}
+
+numbers! { f32: 0.0; f64: 0.0; Wrapping<i64>: Wrapping(0); Wrapping<i32>: Wrapping(0); Wrapping<u8>: Wrapping(0); }
+
+/// All planes of a tensor: the last axes are the window's, the others are planes.
+struct Planes<'a, T> {
+    windows: &'a Windows,
+    planes: usize,
+    x: *const T,
+    y: *mut T,
+}
+
+/// Does what a pooling of one output asks for: sums of windows, or their spread.
+pub(super) fn run(pooling: &Pooling, x: &Tensor, spec: Spec) -> Tensor {
+    let x = contiguous(&computable(x));
+    let wide = spec.with_dtype(spec.dtype.compute());
+    let from = Operand::of(&x).ptr;
+    let y = build(wide, |to| {
+        // SAFETY: the operand is whole, the new block has room for the result, and both are of this dtype.
+        unsafe {
+            match wide.dtype {
+                DType::F32 => sums::<f32>(pooling, wide, from.cast(), to.cast()),
+                DType::F64 => sums::<f64>(pooling, wide, from.cast(), to.cast()),
+                DType::I64 => sums::<Wrapping<i64>>(pooling, wide, from.cast(), to.cast()),
+                DType::I32 => sums::<Wrapping<i32>>(pooling, wide, from.cast(), to.cast()),
+                DType::U8 => sums::<Wrapping<u8>>(pooling, wide, from.cast(), to.cast()),
+                dtype => unreachable!("pooling of {dtype} is refused by infer"),
+            }
+        }
+    });
+    if wide == spec { y } else { cast_tensor(&y, spec) }
+}
+
+/// The greatest elements of windows, and where they are.
+pub(super) fn run_max(pooling: &Pooling, x: &Tensor, specs: &[Spec]) -> Vec<Tensor> {
+    let x = contiguous(&computable(x));
+    let wide = specs[0].with_dtype(specs[0].dtype.compute());
+    let from = Operand::of(&x).ptr;
+    let mut values = None;
+    let places = build(specs[1], |places| {
+        values = Some(build(wide, |to| {
+            let places = places.cast::<i64>();
+            // SAFETY: the operand is whole, the new blocks have room for the results, and the dtypes are these.
+            unsafe {
+                match wide.dtype {
+                    DType::F32 => greatest::<f32>(pooling, wide, from.cast(), to.cast(), places),
+                    DType::F64 => greatest::<f64>(pooling, wide, from.cast(), to.cast(), places),
+                    DType::I64 => greatest::<Wrapping<i64>>(pooling, wide, from.cast(), to.cast(), places),
+                    DType::I32 => greatest::<Wrapping<i32>>(pooling, wide, from.cast(), to.cast(), places),
+                    DType::U8 => greatest::<Wrapping<u8>>(pooling, wide, from.cast(), to.cast(), places),
+                    dtype => unreachable!("pooling of {dtype} is refused by infer"),
+                }
+            }
+        }));
+    });
+    let values = values.expect("built inside");
+    vec![if wide == specs[0] { values } else { cast_tensor(&values, specs[0]) }, places]
+}
+
+/// # Safety
+/// `x` and `y` are the whole input and output, and do not overlap.
+unsafe fn sums<T: Number>(pooling: &Pooling, spec: Spec, x: *const T, y: *mut T) {
+    let windows = &pooling.windows;
+    let each = count(if pooling.kind == PoolKind::Spread { windows.input } else { windows.output });
+    let all = Planes { windows, planes: spec.shape.numel() / each.max(1), x, y };
+    // SAFETY: the caller's promise.
+    unsafe {
+        std::slice::from_raw_parts_mut(y, spec.shape.numel()).fill(T::ZERO);
+        match pooling.kind {
+            PoolKind::Spread => job::run(Spread(all)),
+            _ => job::run(Sums(all)),
+        }
+    }
+}
+
+/// # Safety
+/// As [`sums`], and `places` has room for as many as `y`.
+unsafe fn greatest<T: Number>(pooling: &Pooling, spec: Spec, x: *const T, y: *mut T, places: *mut i64) {
+    let windows = &pooling.windows;
+    let planes = spec.shape.numel() / count(windows.output).max(1);
+    // SAFETY: the caller's promise.
+    unsafe { job::run(Greatest { all: Planes { windows, planes, x, y }, places }) }
+}
+
+/// One row of the output and one element of the kernel, as far as it sees the input.
+struct Sight {
+    /// Columns of the output that see something.
+    columns: Range<usize>,
+    /// Row-major number of what the first of them sees.
+    first: usize,
+}
+
+/// What a row of the output sees through an element of the kernel.
+#[inline(always)]
+fn sight(windows: &Windows, row: PerAxis, element: PerAxis) -> Option<Sight> {
+    let plane = windows.seen(0, row[0], element[0])?;
+    let line = windows.seen(1, row[1], element[1])?;
+    let (stride, before) = (windows.stride[2], windows.before[2]);
+    let ahead = element[2] * windows.dilation[2];
+    // Column p sees p * stride + ahead - before, which is inside.
+    let first = before.saturating_sub(ahead).div_ceil(stride);
+    let end = (windows.input[2] + before).saturating_sub(ahead).div_ceil(stride).min(windows.output[2]);
+    let line = (plane * windows.input[1] + line) * windows.input[2];
+    (first < end).then(|| Sight { columns: first..end, first: line + first * stride + ahead - before })
+}
+
+/// Calls `f` for every row of the output, with its number and what it sees through each element of the kernel.
+macro_rules! for_each_sight {
+    ($windows:expr, |$row:ident, $sight:ident| $body:expr) => {
+        for ($row, position) in positions([$windows.output[0], $windows.output[1], 1]).enumerate() {
+            for element in positions($windows.kernel) {
+                if let Some($sight) = sight($windows, position, element) {
+                    $body
+                }
+            }
+        }
+    };
+}
+
+/// Adds up what every window sees.
+struct Sums<'a, T>(Planes<'a, T>);
+
+impl<T: Number> Job for Sums<'_, T> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        let Planes { windows, planes, x, y } = self.0;
+        let (stride, width) = (windows.stride[2], windows.output[2]);
+        for plane in 0..planes {
+            for_each_sight!(windows, |row, sight| {
+                let from = plane * count(windows.input) + sight.first;
+                let to = plane * count(windows.output) + row * width + sight.columns.start;
+                for i in 0..sight.columns.len() {
+                    // SAFETY: the tensors are whole, and the columns see the input.
+                    unsafe { *y.add(to + i) = *y.add(to + i) + *x.add(from + i * stride) };
+                }
+            });
+        }
+    }
+}
+
+/// Adds every element to all that its window saw.
+struct Spread<'a, T>(Planes<'a, T>);
+
+impl<T: Number> Job for Spread<'_, T> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        let Planes { windows, planes, x, y } = self.0;
+        let (stride, width) = (windows.stride[2], windows.output[2]);
+        for plane in 0..planes {
+            for_each_sight!(windows, |row, sight| {
+                let from = plane * count(windows.output) + row * width + sight.columns.start;
+                let to = plane * count(windows.input) + sight.first;
+                for i in 0..sight.columns.len() {
+                    // SAFETY: as above.
+                    unsafe { *y.add(to + i * stride) = *y.add(to + i * stride) + *x.add(from + i) };
+                }
+            });
+        }
+    }
+}
+
+/// Finds the greatest element that every window sees, the first of equal ones; NaN counts as greatest.
+struct Greatest<'a, T> {
+    all: Planes<'a, T>,
+    places: *mut i64,
+}
+
+/// No place yet: planes have fewer elements.
+const UNSEEN: u32 = u32::MAX;
+
+impl<T: Number> Job for Greatest<'_, T> {
+    #[inline(always)]
+    unsafe fn run(self) {
+        let Planes { windows, planes, x, y } = self.all;
+        let (stride, width) = (windows.stride[2] as u32, windows.output[2]);
+        let (mut best, mut places) = (vec![T::ZERO; width], vec![UNSEEN; width]);
+        for plane in 0..planes {
+            for (row, position) in positions([windows.output[0], windows.output[1], 1]).enumerate() {
+                places.fill(UNSEEN);
+                for element in positions(windows.kernel) {
+                    let Some(sight) = sight(windows, position, element) else { continue };
+                    let best = &mut best[sight.columns.clone()];
+                    let places = &mut places[sight.columns];
+                    let first = sight.first as u32;
+                    for (i, (best, place)) in best.iter_mut().zip(places).enumerate() {
+                        let seen = first + i as u32 * stride;
+                        // SAFETY: the tensors are whole, and the columns see the input.
+                        let value = unsafe { *x.add(plane * count(windows.input) + seen as usize) };
+                        // A NaN is not equal to itself, and stays.
+                        #[expect(clippy::eq_op, reason = "that is how a NaN is told")]
+                        let is_nan = (value != value) & (*best == *best);
+                        let wins = (value > *best) | is_nan | (*place == UNSEEN);
+                        *best = if wins { value } else { *best };
+                        *place = if wins { seen } else { *place };
+                    }
+                }
+                let to = plane * count(windows.output) + row * width;
+                for (i, (&best, &place)) in best.iter().zip(&places).enumerate() {
+                    // SAFETY: the outputs have room for every row.
+                    unsafe {
+                        *y.add(to + i) = best;
+                        *self.places.add(to + i) = i64::from(place);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Pooling: sums and greatest elements of windows. The last axes are the window's, all before them are planes.
+
+use super::options::{Pool, Rounding};
+use crate::autodiff::level::{bind, bind_many, misuse};
+use crate::error::Misfit;
+use crate::exec::window::{Windows, count};
+use crate::exec::{Kernel, PoolKind, Pooling};
+use crate::ops::linear::{Linear, LinearMap};
+use crate::ops::operands::{InputSet, Outputs};
+use crate::ops::pointwise::Domain;
+use crate::ops::primitive::{Primitive, Reads, Residuals};
+use crate::tensor::{DType, Number, Shape, Spec, Tensor};
+
+/// The spec of `x` with other lengths at the window's axes.
+fn with_lengths(x: &Spec, windows: &Windows, lengths: &[usize]) -> Spec {
+    let lead = x.shape.rank() - windows.rank;
+    let shape = lengths.iter().enumerate().fold(x.shape, |shape, (i, &n)| shape.with_dim(lead + i, n));
+    x.with_shape(shape)
+}
+
+/// Sums of windows, or their transpose.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct SumPool(Pooling);
+
+impl Linear for SumPool {
+    const NAME: &'static str = "sum_pool";
+
+    fn name(&self) -> &'static str {
+        if self.0.kind == PoolKind::Spread { "sum_pool_transpose" } else { Self::NAME }
+    }
+
+    fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
+        Domain::Numbers.check(x[0].dtype)?;
+        let windows = &self.0.windows;
+        let lengths = if self.0.kind == PoolKind::Spread { windows.input } else { windows.output };
+        Ok(with_lengths(x[0], windows, windows.own(&lengths)))
+    }
+
+    fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
+        Kernel::Pool(self.0)
+    }
+
+    fn transpose(&self, _: &Residuals<'_>, _: usize, dy: &Tensor) -> Tensor {
+        let kind = if self.0.kind == PoolKind::Spread { PoolKind::Sum } else { PoolKind::Spread };
+        bind(&LinearMap(SumPool(Pooling { kind, ..self.0 })), &[dy])
+    }
+
+    fn batch(&self, x: &[&Tensor], _: InputSet, _: usize) -> Tensor {
+        bind(&LinearMap(*self), x)
+    }
+}
+
+/// The greatest element of every window, and its row-major number (i64) in the plane.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct MaxPool(Windows);
+
+impl MaxPool {
+    /// The window's axes of a tensor as one.
+    fn flat(&self, x: &Tensor, lengths: &[usize; 3]) -> Tensor {
+        let shape = x.spec().shape;
+        let lead = Shape::of(&shape[..shape.rank() - self.0.rank]);
+        x.reshape(lead.concat(&[count(*lengths) as u32]).expect("no more axes than before"))
+    }
+}
+
+impl Primitive for MaxPool {
+    fn name(&self) -> &'static str {
+        "max_pool"
+    }
+
+    fn outputs(&self) -> usize {
+        2
+    }
+
+    fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
+        Domain::Numbers.check(x[0].dtype)?;
+        Ok(with_lengths(x[0], &self.0, self.0.own(&self.0.output)))
+    }
+
+    fn infer_all(&self, x: &[&Spec]) -> Result<Vec<Spec>, Box<Misfit>> {
+        let values = self.infer(x)?;
+        Ok(vec![values, values.with_dtype(DType::I64)])
+    }
+
+    fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
+        Kernel::Pool(Pooling { kind: PoolKind::Max, windows: self.0 })
+    }
+
+    fn reads(&self, _: InputSet) -> Option<Reads> {
+        Some(Reads::OUTPUTS)
+    }
+
+    fn jvp(&self, at: &Residuals<'_>, dx: &[Option<&Tensor>], dy: &mut [Option<Tensor>]) {
+        let places = at.outputs[1].expect("declared");
+        dy[0] = dx[0].map(|dx| {
+            let picked = self.flat(dx, &self.0.input).gather(-1, &self.flat(places, &self.0.output));
+            picked.reshape(places.spec().shape)
+        });
+    }
+
+    fn vjp(&self, at: &Residuals<'_>, dy: &[Option<&Tensor>], _: InputSet, dx: &mut [Option<Tensor>]) {
+        let places = at.outputs[1].expect("declared");
+        dx[0] = dy[0].map(|dy| {
+            let input = with_lengths(dy.spec(), &self.0, self.0.own(&self.0.input));
+            let zeros = self.flat(&Tensor::splat(input, Number::Int(0)), &self.0.input);
+            let [places, dy] = [places, dy].map(|x| self.flat(x, &self.0.output));
+            zeros.scatter_add(-1, &places, &dy).reshape(input.shape)
+        });
+    }
+
+    fn batch(&self, x: &[&Tensor], _: InputSet, _: usize) -> Outputs {
+        Outputs::Many(bind_many(self, x))
+    }
+}
+
+/// Where the windows of a pool lie on the last `rank` axes.
+fn windows(rank: usize, x: &Spec, pool: &Pool) -> Result<Windows, Box<Misfit>> {
+    let shape = x.shape;
+    if shape.rank() < rank {
+        return Err(Misfit::shape(format!("the input {shape} has {} axes, the window {rank}", shape.rank())));
+    }
+    let kernel = pool.kernel.positive("kernel", rank)?;
+    let rounding = if pool.ceil_mode { Rounding::Up } else { Rounding::Down };
+    let slides = pool.sliding().each(rank)?;
+    let input = &shape.to_vec()[shape.rank() - rank..];
+    let windows = slides.over(input, &kernel, rounding)?;
+    if let Some(axis) = slides.blind_axis(&kernel) {
+        return Err(Misfit::shape(format!(
+            "padding of axis {axis} is more than half of the kernel {kernel:?}"
+        ))
+        .help("a window may see nothing but padding: pad the input itself, see `pad`"));
+    }
+    Ok(windows)
+}
+
+impl Tensor {
+    /// Values and places of a max-pooling.
+    #[track_caller]
+    pub(super) fn max_pooled(&self, operation: &'static str, rank: usize, pool: &Pool) -> (Tensor, Tensor) {
+        let both = |invalid: Tensor| (invalid.clone(), invalid);
+        if self.error().is_some() {
+            return both(self.clone());
+        }
+        match windows(rank, self.spec(), pool) {
+            Ok(windows) if count(windows.input) >= u32::MAX as usize => {
+                let message =
+                    format!("planes of {:?} have more than 2^32 elements", windows.own(&windows.input));
+                both(misuse(operation, &[self], Misfit::shape(message)))
+            }
+            Ok(windows) => {
+                let mut outputs = bind_many(&MaxPool(windows), &[self]).into_iter();
+                let mut next = || outputs.next().expect("two outputs");
+                (next(), next())
+            }
+            Err(misfit) => both(misuse(operation, &[self], misfit)),
+        }
+    }
+
+    /// Means of windows.
+    #[track_caller]
+    fn average_pooled(&self, operation: &'static str, rank: usize, pool: &Pool) -> Tensor {
+        let sums = match self.sum_pooled(operation, rank, pool) {
+            Ok((sums, windows)) => (sums, pool.counts(&windows)),
+            Err(invalid) => return invalid,
+        };
+        match sums {
+            (sums, counts) if counts.windows(2).all(|pair| pair[0] == pair[1]) => {
+                sums / counts.first().copied().unwrap_or(1.0)
+            }
+            (sums, counts) => {
+                let shape = sums.spec().shape;
+                let own = Shape::of(&shape[shape.rank() - rank..]);
+                &sums / Tensor::from_vec(counts, own).to_dtype(sums.spec().dtype)
+            }
+        }
+    }
+
+    /// Sums of windows of floating-point numbers.
+    #[track_caller]
+    fn sum_pooled(
+        &self,
+        operation: &'static str,
+        rank: usize,
+        pool: &Pool,
+    ) -> Result<(Tensor, Windows), Tensor> {
+        if self.error().is_some() {
+            return Err(self.clone());
+        }
+        let checked = Domain::Floats.check(self.spec().dtype).and_then(|()| windows(rank, self.spec(), pool));
+        match checked {
+            Ok(windows) => {
+                let sums = bind(&LinearMap(SumPool(Pooling { kind: PoolKind::Sum, windows })), &[self]);
+                if sums.error().is_some() { Err(sums) } else { Ok((sums, windows)) }
+            }
+            Err(misfit) => Err(misuse(operation, &[self], misfit)),
+        }
+    }
+
+    /// p-norms of windows.
+    #[track_caller]
+    fn norm_pooled(&self, operation: &'static str, rank: usize, p: f64, pool: &Pool) -> Tensor {
+        if p == f64::INFINITY {
+            return self.abs().max_pooled(operation, rank, pool).0;
+        }
+        if p.is_nan() || p <= 0.0 {
+            let misfit = Misfit::shape(format!("p is {p}, must be positive"));
+            return misuse(operation, &[self], misfit);
+        }
+        let powers = if p == 2.0 { self.square() } else { self.abs().pow(p) };
+        match powers.sum_pooled(operation, rank, pool) {
+            Ok((sums, _)) => {
+                // The root is taken of 1 where the sum is 0, so that no infinite slope meets the zero.
+                let zero = sums.eq(0.0);
+                let safe = zero.where_(1.0, &sums);
+                zero.where_(0.0, if p == 2.0 { safe.sqrt() } else { safe.pow(1.0 / p) })
+            }
+            Err(invalid) => invalid,
+        }
+    }
+}
+
+macro_rules! pools {
+    ($($rank:literal $max:ident $max_with:ident $average:ident $norm:ident $axes:literal;)*) => {
+        impl Tensor {$(
+            #[doc = concat!(
+                "The greatest element of every window over the last axes, ", $axes, "; NaN if there is one. Padding \
+                 is never the greatest.\n\n",
+                "Gradient: `dy` at the greatest element, the first of equal ones.\n\n",
+                "PyTorch: `F.", stringify!($max), "`. JAX: `lax.reduce_window`."
+            )]
+            #[track_caller]
+            pub fn $max(&self, pool: impl Into<Pool>) -> Tensor {
+                self.max_pooled(stringify!($max), $rank, &pool.into()).0
+            }
+
+            #[doc = concat!(
+                "As [`Tensor::", stringify!($max), "`], with the row-major number (i64) of each greatest element among \
+                 the last axes of the input: what [`Tensor::max_unpool`] takes.\n\n",
+                "Gradient: of the values, as there; none of the numbers.\n\n",
+                "PyTorch: `F.", stringify!($max), "(return_indices=True)`. JAX: none."
+            )]
+            #[track_caller]
+            pub fn $max_with(&self, pool: impl Into<Pool>) -> (Tensor, Tensor) {
+                self.max_pooled(stringify!($max_with), $rank, &pool.into())
+            }
+
+            #[doc = concat!(
+                "The mean of every window over the last axes, ", $axes, "; zeros of padding count, unless the pool \
+                 says [`Pool::exclude_padding`].\n\n",
+                "Gradient: `dy / n` at all elements of the window.\n\n",
+                "PyTorch: `F.", stringify!($average), "`. JAX: `lax.reduce_window`."
+            )]
+            #[track_caller]
+            pub fn $average(&self, pool: impl Into<Pool>) -> Tensor {
+                self.average_pooled(stringify!($average), $rank, &pool.into())
+            }
+
+            #[doc = concat!(
+                "The p-norm of every window over the last axes, ", $axes, ": `(sum |x|^p)^(1/p)`, the greatest \
+                 `|x|` for an infinite p. (PyTorch takes `x^p`, which differs for odd p.)\n\n",
+                "Gradient: `dy * sign(x) * (|x| / y)^(p - 1)`, 0 where `y` is 0.\n\n",
+                "PyTorch: `F.", stringify!($norm), "`. JAX: none."
+            )]
+            #[track_caller]
+            pub fn $norm(&self, p: f64, pool: impl Into<Pool>) -> Tensor {
+                self.norm_pooled(stringify!($norm), $rank, p, &pool.into())
+            }
+        )*}
+    };
+}
+
+pools! {
+    1 max_pool1d max_pool1d_with_indices avg_pool1d lp_pool1d "length";
+    2 max_pool2d max_pool2d_with_indices avg_pool2d lp_pool2d "height and width";
+    3 max_pool3d max_pool3d_with_indices avg_pool3d lp_pool3d "depth, height and width";
+}

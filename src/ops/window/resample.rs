@@ -1,0 +1,157 @@
+//! Images at another resolution. Made of other operations.
+
+use super::options::{IntoLengths, Lengths};
+use crate::autodiff::level::misuse;
+use crate::error::Misfit;
+use crate::ops::pointwise::Domain;
+use crate::tensor::Tensor;
+
+/// How elements between those that there are come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Interpolation {
+    /// The element at `floor(i * n / size)`: PyTorch's `nearest`.
+    Nearest,
+    /// The element whose centre is nearest, `floor((i + 1/2) * n / size)`: PyTorch's `nearest-exact`, JAX's `nearest`.
+    NearestExact,
+    /// A mean of the two neighbours along each axis, weighted by distance from their centres: `linear`, `bilinear`,
+    /// `trilinear`.
+    Linear,
+    /// The same, with the first and the last element at the ends: PyTorch's `align_corners=True`.
+    LinearAligned,
+}
+
+/// For each position of the result its two neighbours, and how much the second counts.
+fn neighbours(inputs: usize, outputs: usize, aligned: bool) -> (Vec<i64>, Vec<i64>, Vec<f64>) {
+    let last = inputs - 1;
+    let at = |i: usize| match aligned {
+        true if outputs == 1 => 0.0,
+        true => i as f64 * last as f64 / (outputs - 1) as f64,
+        false => ((i as f64 + 0.5) * inputs as f64 / outputs as f64 - 0.5).max(0.0),
+    };
+    let lower = |i: usize| (at(i).floor() as usize).min(last);
+    let first = (0..outputs).map(|i| lower(i) as i64).collect();
+    let second = (0..outputs).map(|i| (lower(i) + 1).min(last) as i64).collect();
+    (first, second, (0..outputs).map(|i| at(i) - lower(i) as f64).collect())
+}
+
+impl Tensor {
+    /// An image `[n, c, ..]` with the lengths `size` in the axes after the first two.
+    ///
+    /// # Errors
+    /// The result is invalid if there are no such axes, if one of them is empty, or if a length is 0; if integers are
+    /// to be interpolated linearly.
+    ///
+    /// Gradient: each element gets what it gave.
+    ///
+    /// PyTorch: `F.interpolate(size=..)`. JAX: `jax.image.resize(antialias=False)`.
+    ///
+    /// ```
+    /// # use retrograd::{Interpolation, Tensor};
+    /// let x = Tensor::from([0.0, 1.0]).reshape([1, 1, 2]);
+    /// assert_eq!(x.interpolate(4, Interpolation::Linear).to_vec::<f64>()?, [0.0, 0.25, 0.75, 1.0]);
+    /// assert_eq!(x.interpolate(4, Interpolation::Nearest).to_vec::<f64>()?, [0.0, 0.0, 1.0, 1.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn interpolate(&self, size: impl IntoLengths, mode: Interpolation) -> Tensor {
+        self.resampled("interpolate", &size.into_lengths(), mode, |size, _| Some(size))
+    }
+
+    /// An image `[n, c, ..]` with every length after the first two axes `factor` times as great.
+    ///
+    /// # Errors
+    /// As [`Tensor::interpolate`].
+    ///
+    /// Gradient: each element gets what it gave.
+    ///
+    /// PyTorch: `F.interpolate(scale_factor=..)`. JAX: `jax.image.resize(antialias=False)`.
+    ///
+    /// ```
+    /// # use retrograd::{Interpolation, Tensor};
+    /// let x = Tensor::zeros([8, 3, 16, 16]);
+    /// assert_eq!(x.upsample([2, 3], Interpolation::Linear).shape(), [8, 3, 32, 48]);
+    /// ```
+    #[track_caller]
+    pub fn upsample(&self, factor: impl IntoLengths, mode: Interpolation) -> Tensor {
+        self.resampled("upsample", &factor.into_lengths(), mode, usize::checked_mul)
+    }
+
+    /// `size` yields the length of an axis from the number given and the length that it has.
+    #[track_caller]
+    fn resampled(
+        &self,
+        operation: &'static str,
+        numbers: &Lengths,
+        mode: Interpolation,
+        size: fn(usize, usize) -> Option<usize>,
+    ) -> Tensor {
+        if self.error().is_some() {
+            return self.clone();
+        }
+        let spec = *self.spec();
+        let lengths = || {
+            if spec.shape.rank() < 3 {
+                let message = format!("the input {} has {} axes", spec.shape, spec.shape.rank());
+                return Err(
+                    Misfit::shape(message).help("an image is [batch, channels, ..], with an axis or more")
+                );
+            }
+            if spec.shape[2..].contains(&0) {
+                return Err(Misfit::shape(format!("the input {} is empty", spec.shape)));
+            }
+            if matches!(mode, Interpolation::Linear | Interpolation::LinearAligned) {
+                Domain::Floats.check(spec.dtype)?;
+            }
+            let numbers = numbers.positive("size", spec.shape.rank() - 2)?;
+            let length = |(&n, &have): (&usize, &u32)| {
+                size(n, have as usize)
+                    .filter(|&n| n < u32::MAX as usize)
+                    .ok_or_else(|| Misfit::shape(format!("a length of {n} times {have} is too great")))
+            };
+            numbers.iter().zip(&spec.shape[2..]).map(length).collect::<Result<Vec<usize>, _>>()
+        };
+        match lengths() {
+            Ok(lengths) => {
+                let axes = lengths.into_iter().enumerate();
+                axes.fold(self.clone(), |x, (i, n)| x.resampled_axis(2 + i, n, mode))
+            }
+            Err(misfit) => misuse(operation, &[self], misfit),
+        }
+    }
+
+    #[track_caller]
+    fn resampled_axis(&self, axis: usize, outputs: usize, mode: Interpolation) -> Tensor {
+        if self.error().is_some() {
+            return self.clone();
+        }
+        let shape = self.spec().shape;
+        let inputs = shape.dim(axis);
+        if inputs == outputs {
+            return self.clone();
+        }
+        let select =
+            |places: Vec<i64>| self.index_select(axis as isize, &Tensor::from_vec(places, [outputs]));
+        let half = match mode {
+            Interpolation::Nearest => 0,
+            Interpolation::NearestExact => 1,
+            Interpolation::Linear | Interpolation::LinearAligned => {
+                let aligned = mode == Interpolation::LinearAligned;
+                let (first, second, share) = neighbours(inputs, outputs, aligned);
+                let mut column = vec![1; shape.rank()];
+                column[axis] = outputs;
+                let share = Tensor::from_vec(share, column).to_dtype(self.spec().dtype);
+                let first = select(first);
+                return &first + (select(second) - &first) * share;
+            }
+        };
+        if outputs.is_multiple_of(inputs)
+            && let Some(column) = shape.with_axis(axis + 1, 1)
+        {
+            // Every element some times in a row, whichever rule.
+            let repeated = column.with_dim(axis + 1, outputs / inputs);
+            return self.reshape(column).broadcast_shape(repeated).reshape(shape.with_dim(axis, outputs));
+        }
+        select((0..outputs).map(|i| ((2 * i + half) * inputs / (2 * outputs)) as i64).collect())
+    }
+}
