@@ -12,7 +12,7 @@
 mod kernels;
 mod naive;
 mod planes;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
 mod tests;
 
 use super::isa::isa;
