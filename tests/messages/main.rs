@@ -1,7 +1,12 @@
 //! What a wrong call is told: operation, what it got, what it expected, operands, where, and what to do next.
 //!
-//! The line is checked apart: every error here points into this file.
+//! The line is checked apart: every error points into the file whose test asks for it.
 
+#[macro_use]
+mod table;
+mod window;
+
+use std::panic::Location;
 use std::process::Command;
 
 use retrograd::{
@@ -9,12 +14,12 @@ use retrograd::{
     debug, grad, grad_only, gradcheck, gradgradcheck, hessian, jacobian, jvp, tree, vjp, vmap,
 };
 
-/// The message without its lines of this file; both are there exactly where `located` says.
+/// The message without its lines of the caller's file; both are there exactly where `located` says.
 #[track_caller]
 fn text(error: &Error, located: bool) -> String {
-    let location = error.location().map(|at| at.file());
-    assert_eq!(location, located.then_some(file!()), "{error}");
-    let own = |line: &&str| line.trim_start().starts_with("at ") && line.contains(file!());
+    let file = Location::caller().file();
+    assert_eq!(error.location().map(|at| at.file()), located.then_some(file), "{error}");
+    let own = |line: &&str| line.trim_start().starts_with("at ") && line.contains(file);
     error.to_string().lines().filter(|line| !own(line)).collect::<Vec<_>>().join("\n")
 }
 
@@ -34,14 +39,6 @@ fn refused<T>(result: Result<T>) -> String {
 #[track_caller]
 fn failed<T>(result: Result<T>) -> String {
     text(&result.err().expect("an error"), true).replace("\n  ", " | ")
-}
-
-macro_rules! table {
-    ($($call:expr => $message:expr;)*) => {
-        let rows = [$((said(&$call), String::from($message))),*];
-        let wrong: Vec<_> = rows.iter().filter(|(got, expected)| got != expected).collect();
-        assert!(wrong.is_empty(), "{wrong:#?}");
-    };
 }
 
 fn f32s(shape: &[usize]) -> Tensor {
