@@ -5,7 +5,7 @@
 mod harness;
 
 use harness::{Check, Run, fill, fill32, hash, total};
-use retrograd::{Result, Tensor, Tree, grad, hessian, hvp, jacobian, tree, vmap};
+use retrograd::{Conv, Result, Tensor, Tree, grad, hessian, hvp, jacobian, tree, vmap};
 
 fn labels(seed: u64, n: usize, classes: u64) -> Tensor {
     Tensor::from_vec((0..n as u64).map(|i| ((hash(seed, i) >> 16) % classes) as i64).collect(), [n])
@@ -40,6 +40,21 @@ fn mlp_params() -> Layers {
         (fill32(10 + k as u64, [i, o], 2.0 / (i as f64).sqrt()), Tensor::zeros([o]))
     };
     widths.into_iter().enumerate().map(layer).collect()
+}
+
+/// Two convolutions with their biases, and the output layer.
+#[derive(Clone, Tree)]
+struct Cnn {
+    convolutions: [(Tensor, Tensor); 2],
+    output: (Tensor, Tensor),
+}
+
+fn cnn_loss(p: &Cnn, x: &Tensor, t: &Tensor) -> Tensor {
+    let layer = |x: &Tensor, (w, b): &(Tensor, Tensor)| {
+        x.conv2d(w, Conv::new().padding(2).bias(b)).tanh().max_pool2d(2)
+    };
+    let h = layer(&layer(x, &p.convolutions[0]), &p.convolutions[1]);
+    linear(&h.flatten(1, -1), &p.output).cross_entropy(t)
 }
 
 /// Embedding, then Wx, Wh, b of each layer, then the output layer.
@@ -189,6 +204,16 @@ fn workload(name: &str) -> Option<(Check, Run)> {
             training(logistic_loss, layers, (fill32(1, [1, 100], 2.0), Tensor::from([3i64])), 0.01)
         }
         "mlp" => training(mlp_loss, mlp_params(), (fill32(1, [128, 784], 2.0), labels(2, 128, 10)), 0.1),
+        "cnn" => {
+            let params = Cnn {
+                convolutions: [
+                    (fill32(11, [16, 1, 5, 5], 0.4), Tensor::zeros([16])),
+                    (fill32(12, [32, 16, 5, 5], 0.1), Tensor::zeros([32])),
+                ],
+                output: (fill32(13, [1568, 10], 0.05), Tensor::zeros([10])),
+            };
+            training(cnn_loss, params, (fill32(1, [64, 1, 28, 28], 2.0), labels(2, 64, 10)), 0.05)
+        }
         "lstm" => {
             let cell = |l: u64| {
                 [fill32(20 + l, [200, 800], 0.2), fill32(30 + l, [200, 800], 0.2), Tensor::zeros([800])]
@@ -263,11 +288,12 @@ fn workload(name: &str) -> Option<(Check, Run)> {
     })
 }
 
-/// In the peers' order; `cnn` needs convolution.
-const NAMES: [&str; 11] = [
+/// In the peers' order.
+const NAMES: [&str; 12] = [
     "readme",
     "logistic",
     "mlp",
+    "cnn",
     "lstm",
     "transformer",
     "blackscholes",

@@ -26,6 +26,21 @@ CONVOLUTIONS = {
 }
 
 
+def sort():
+    x = fill(1, (1_000_000,), 2)
+    return lambda: list(torch.sort(x))
+
+
+def cumsum():
+    x = fill(1, (1_000_000,), 2)
+    return lambda: [torch.cumsum(x, 0)]
+
+
+def inverse():
+    x = fill(1, (1000, 8, 8), 2) + 2 * torch.eye(8)
+    return lambda: [torch.linalg.inv(x)]
+
+
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("--channels-last", action="store_true")
@@ -36,6 +51,7 @@ def main():
     torch.set_num_threads(a.threads)
     layout = torch.channels_last if a.channels_last else torch.contiguous_format
     programs = {name: (lambda c=c: convolution(*c, layout)) for name, c in CONVOLUTIONS.items()}
+    programs |= {"sort": sort, "cumsum": cumsum, "inverse": inverse}
     only = set(filter(None, a.only.split(",")))
     for name, make in programs.items():
         if only and name not in only:

@@ -10,6 +10,7 @@ Our benchmark and the peers' in turns; prints the ratios ours / fastest peer and
 Usage: cargo xtask bench [options] [name=limit ...]
 
 Options:
+  --suite NAME   What is measured: workloads or operations [default: workloads]
   --threads N    Threads for every program [default: 1]
   --rounds R     Turns, of whose medians the median counts [default: 3]
   --seconds S    Seconds a program measures a workload [default: 1]
@@ -17,15 +18,22 @@ Options:
   --peers LIST   Peers, separated by commas, of torch-eager, torch-eager-channels-last, torch-compile and jax
                  [default: torch-eager]
 
-Workloads are defined in benches/peers/workloads.md. Without any name: chain=0.07 readme=0.15 mlp=0.95 hvp=1.0.
+Workloads are defined in benches/peers/workloads.md, operations in benches/operations.rs. Without any name:
+chain=0.07 readme=0.15 mlp=0.95 hvp=1.0, or of operations:
+conv_first=0.5 conv_middle=1.0 conv_large=1.15 sort=1.0 cumsum=1.0 inverse=1.0.
 Needs python3; the first run makes a virtual environment with torch and jax (several GB) unless PEERS_PY names
 a Python that has both.";
 
 /// The ratios, ours to the fastest peer, that the project promises on one thread, direct mode.
 const LIMITS: [&str; 4] = ["chain=0.07", "readme=0.15", "mlp=0.95", "hvp=1.0"];
 
+/// The same for operations, against the faster of the layouts of PyTorch eager.
+const OPERATION_LIMITS: [&str; 6] =
+    ["conv_first=0.5", "conv_middle=1.0", "conv_large=1.15", "sort=1.0", "cumsum=1.0", "inverse=1.0"];
+
 /// Options with their defaults; `ratio.py` knows them by the same names.
-const OPTIONS: [(&str, &str); 5] = [
+const OPTIONS: [(&str, &str); 6] = [
+    ("--suite", "workloads"),
     ("--threads", "1"),
     ("--rounds", "3"),
     ("--seconds", "1"),
@@ -63,7 +71,10 @@ fn ratio_arguments(arguments: &[String]) -> Result<Vec<String>, String> {
     }
     validate(&options)?;
     if limits.is_empty() {
-        limits = LIMITS.map(str::to_owned).to_vec();
+        let operations =
+            options.iter().any(|(name, value)| (*name, value.as_str()) == ("--suite", "operations"));
+        let defaults: &[&str] = if operations { &OPERATION_LIMITS } else { &LIMITS };
+        limits = defaults.iter().map(|&limit| limit.to_owned()).collect();
     }
     Ok(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).chain(limits).collect())
 }
@@ -82,6 +93,7 @@ fn limit(argument: &str) -> Result<String, String> {
 fn validate(options: &[(&str, String)]) -> Result<(), String> {
     for (name, value) in options {
         let (fits, expected) = match *name {
+            "--suite" => (["workloads", "operations"].contains(&value.as_str()), "workloads or operations"),
             "--mode" => (["direct", "optimized"].contains(&value.as_str()), "direct or optimized"),
             "--seconds" => (value.parse().is_ok_and(|seconds: f64| seconds > 0.0), "a positive number"),
             "--peers" => (!value.is_empty(), "the names of peers"),
@@ -108,7 +120,7 @@ mod tests {
     fn defaults_are_the_projects_promises() {
         assert_eq!(
             given("").unwrap(),
-            "--threads 1 --rounds 3 --seconds 1 --mode direct --peers torch-eager \
+            "--suite workloads --threads 1 --rounds 3 --seconds 1 --mode direct --peers torch-eager \
              chain=0.07 readme=0.15 mlp=0.95 hvp=1.0"
         );
     }
@@ -117,13 +129,15 @@ mod tests {
     fn options_and_limits_replace_the_defaults() {
         assert_eq!(
             given("cnn=1 --threads 2 --mode=optimized lstm=0.9 --seconds 0.5").unwrap(),
-            "--threads 2 --rounds 3 --seconds 0.5 --mode optimized --peers torch-eager cnn=1 lstm=0.9"
+            "--suite workloads --threads 2 --rounds 3 --seconds 0.5 --mode optimized --peers torch-eager cnn=1 \
+             lstm=0.9"
         );
+        assert!(given("--suite operations").unwrap().ends_with(&OPERATION_LIMITS.join(" ")));
     }
 
     #[test]
     fn the_defaults_are_those_the_help_promises() {
-        assert!(HELP.contains(&LIMITS.join(" ")));
+        assert!(HELP.contains(&LIMITS.join(" ")) && HELP.contains(&OPERATION_LIMITS.join(" ")));
         for (name, value) in OPTIONS {
             let (_, text) = HELP.split_once(name).expect("every option is explained");
             let (_, text) = text.split_once("[default: ").expect("with its default");
@@ -137,6 +151,7 @@ mod tests {
             ("--fast", "there is no option `--fast`"),
             ("--rounds", "`--rounds` needs a value"),
             ("--threads 0", "`--threads` is `0`, not a positive whole number"),
+            ("--suite tests", "`--suite` is `tests`, not workloads or operations"),
             ("--mode eager", "`--mode` is `eager`, not direct or optimized"),
             ("--seconds -1", "`--seconds` is `-1`, not a positive number"),
             ("mlp", "`mlp` is no limit: write a workload and a positive number, like chain=0.07"),
