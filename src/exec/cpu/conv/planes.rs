@@ -23,7 +23,16 @@ pub(super) struct Planes {
     pub(super) images: usize,
 }
 
+/// Planes hold about so many elements a channel at once, in as many images as that takes: several tiles.
+const POSITIONS: usize = 512;
+
 impl Planes {
+    pub(super) fn new(axes: [Axis; MAX_AXES], images: usize) -> Planes {
+        let mut planes = Planes { axes, images: 1 };
+        planes.images = POSITIONS.div_ceil(planes.plane().max(1)).clamp(1, images.max(1));
+        planes
+    }
+
     fn lengths(&self) -> PerAxis {
         std::array::from_fn(|axis| self.axes[axis].len)
     }

@@ -7,6 +7,7 @@ use crate::exec::Kernel;
 use crate::exec::cpu::fenced::Fenced;
 use crate::exec::cpu::isa::{Isa, with_isa};
 use crate::exec::reference;
+use crate::exec::window::MAX_AXES;
 use crate::tensor::Rng;
 
 /// A convolution that fits together, and its sizes.
