@@ -25,7 +25,7 @@ pub enum Order {
 
 /// What a row tells of its operation.
 #[doc(hidden)]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Survey {
     /// The dtypes of data that it accepts, in declaration order.
     pub dtypes: Vec<DType>,

@@ -22,10 +22,11 @@ Usage: cargo xtask operations [--check]
 
 With --check nothing is written; it fails if the page is not what the code says. `cargo xtask check` does that too.
 
-A public method of `Tensor` in src/ops/ must say `Gradient: ..` or `No gradient.`, have a line
+A public method of `Tensor` in src/ops/ that is given a tensor must say `Gradient: ..` or `No gradient.`, have a line
     /// PyTorch: `torch.name`. JAX: `jnp.name`.
 (`none` without backticks where there is none) and a row of its name in src/ops/samples/. A row tells on which dtypes
-the method works and how often it can be differentiated. Other methods are listed if they have the line. A macro that makes methods is given their documentation in front of
+the method works and how often it can be differentiated. Other methods are listed if they have the line; so are draws
+\"from the global generator\", of which no row can be, since they differ from call to call. A macro that makes methods is given their documentation in front of
 their names.";
 
 const PAGE: &str = "docs/operations.md";
@@ -106,11 +107,12 @@ impl Catalogue {
     fn new(
         operations: Vec<Module>,
         tensors: Vec<Module>,
-        mut surveys: BTreeMap<&'static str, Survey>,
+        surveys: BTreeMap<&'static str, Survey>,
     ) -> Result<Catalogue, String> {
         let mut wrong = unreached(&operations, &surveys);
-        let primitives: BTreeSet<String> =
-            operations.iter().flat_map(|module| &module.primitives).map(|(name, _)| name.clone()).collect();
+        let stated = operations.iter().flat_map(|module| &module.primitives);
+        // What a row may be named by.
+        let mut names: BTreeSet<String> = stated.map(|(name, _)| name.clone()).collect();
         let mut families = Vec::new();
         let modules = operations.into_iter().map(|module| (module, true));
         for (module, computes) in modules.chain(tensors.into_iter().map(|module| (module, false))) {
@@ -120,8 +122,12 @@ impl Catalogue {
                 operations: Vec::new(),
             };
             for method in module.methods {
-                match Entry::new(&method, computes, &mut surveys) {
-                    Ok(entry) => family.operations.extend(entry),
+                match Entry::new(&method, computes, &surveys) {
+                    Ok(None) => {}
+                    Ok(Some(entry)) => {
+                        names.insert(method.name);
+                        family.operations.push(entry);
+                    }
                     Err(message) => wrong.push(format!("{}: `{}` {message}", method.place, method.name)),
                 }
             }
@@ -129,8 +135,7 @@ impl Catalogue {
                 families.push(family);
             }
         }
-        // What is left has found no method.
-        for name in surveys.keys().filter(|name| !primitives.contains(**name)) {
+        for name in surveys.keys().filter(|name| !names.contains(**name)) {
             wrong.push(format!(
                 "a row of src/ops/samples/ is named `{name}`, which is no public operation (a macro that makes \
                  methods is given their documentation with `///` before the name)"
@@ -186,26 +191,25 @@ fn unreached(operations: &[Module], surveys: &BTreeMap<&'static str, Survey>) ->
 
 impl Entry {
     /// The entry of a method, none if it is no matter of the page, or what its documentation or its rows lack.
-    /// `computes`: it stands where operations are. The survey goes to the entry.
+    /// `computes`: it stands where operations are.
     fn new(
         method: &Method,
         computes: bool,
-        surveys: &mut BTreeMap<&'static str, Survey>,
+        surveys: &BTreeMap<&'static str, Survey>,
     ) -> Result<Option<Entry>, String> {
         let doc = Doc::parse(&method.docs)?;
-        let required = computes && method.of.as_deref() == Some("Tensor");
-        let is_operation = required || matches!(doc.gradient, Some(Gradient::Is(_)));
-        if !is_operation && doc.peers.is_none() {
-            return Ok(None);
-        }
+        let makes = !method.takes_tensor || method.docs.join(" ").contains("global generator");
+        let computes = computes && method.of.as_deref() == Some("Tensor");
+        let is_operation = !makes && (computes || matches!(doc.gradient, Some(Gradient::Is(_))));
         let Some(peers) = doc.peers else {
-            return Err(format!("has no line `{}`", doc::PEERS));
+            return if is_operation { Err(format!("has no line `{}`", doc::PEERS)) } else { Ok(None) };
         };
-        // Without a gradient it is an operation if it has a row: drawing numbers is none.
-        let is_operation = is_operation || (computes && doc.gradient.is_some());
-        let law = match is_operation {
-            true => Some(Law::new(&method.name, doc.gradient, surveys)?),
-            false => None,
+        let survey = surveys.get(method.name.as_str());
+        let law = match (is_operation, doc.gradient, survey) {
+            (true, None, _) => return Err("says neither `Gradient: ..` nor `No gradient.`".to_owned()),
+            (true, _, None) => return Err("has no row of its name in src/ops/samples/".to_owned()),
+            (_, Some(gradient), Some(survey)) => Some(Law::new(gradient, survey)?),
+            (false, _, _) => None,
         };
         Ok(Some(Entry {
             call: method.call.clone(),
@@ -218,13 +222,8 @@ impl Entry {
 }
 
 impl Law {
-    fn new(
-        name: &str,
-        gradient: Option<Gradient>,
-        surveys: &mut BTreeMap<&'static str, Survey>,
-    ) -> Result<Law, String> {
-        let gradient = gradient.ok_or("says neither `Gradient: ..` nor `No gradient.`")?;
-        let survey = surveys.remove(name).ok_or("has no row of its name in src/ops/samples/")?;
+    /// What the documentation and the rows say, if they do not contradict each other.
+    fn new(gradient: Gradient, survey: &Survey) -> Result<Law, String> {
         match (&gradient, survey.order) {
             (Gradient::Is(_), Order::None) => {
                 Err("has no gradient as its rows tell, but its documentation says one".to_owned())
@@ -232,7 +231,7 @@ impl Law {
             (Gradient::None, Order::First | Order::Any) => {
                 Err("has a gradient as its rows tell, but its documentation says `No gradient`".to_owned())
             }
-            _ => Ok(Law { gradient, survey }),
+            _ => Ok(Law { gradient, survey: survey.clone() }),
         }
     }
 }
@@ -297,6 +296,18 @@ mod tests {
         ] {
             let told = catalogue(docs, row, order).err().unwrap_or_default();
             assert!(told.contains(message), "{docs}: {told}");
+        }
+    }
+
+    #[test]
+    fn what_makes_tensors_needs_no_row() {
+        for text in [
+            "impl Tensor {\n/// Zeros.\n/// PyTorch: `torch.zeros`. JAX: none.\npub fn zeros(shape: impl IntoShape) {}}",
+            "impl Tensor {\n/// A draw from the global generator. No gradient.\n///\n/// PyTorch: none. JAX: none.\npub fn draw(&self) {}}",
+        ] {
+            let catalogue =
+                Catalogue::new(source::modules_of(&[("f.rs", text)]), Vec::new(), BTreeMap::new());
+            assert!(catalogue.unwrap().families[0].operations[0].law.is_none());
         }
     }
 

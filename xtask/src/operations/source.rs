@@ -32,6 +32,8 @@ pub(crate) struct Method {
     pub(crate) feature: Option<String>,
     /// The type whose method it is; none for a row of a macro or a trait's method.
     pub(crate) of: Option<String>,
+    /// Whether it is given a tensor.
+    pub(crate) takes_tensor: bool,
 }
 
 /// File and line.
@@ -297,6 +299,7 @@ impl Module {
             docs: docs(&function.attrs),
             place: self.place(function.sig.ident.span()),
             feature: feature_of(&function.attrs).or(feature),
+            takes_tensor: takes_tensor(function, of.as_deref()),
             of,
         }
     }
@@ -329,8 +332,9 @@ impl Module {
                         Some(arguments) => format!("x.{name}({arguments})"),
                         None => name.clone(),
                     };
-                    let docs = std::mem::take(&mut docs);
-                    self.methods.push(Method { name, call, docs, place, feature: feature.clone(), of: None });
+                    let (docs, feature) = (std::mem::take(&mut docs), feature.clone());
+                    let method = Method { name, call, docs, place, feature, of: None, takes_tensor: true };
+                    self.methods.push(method);
                 }
                 TokenTree::Literal(literal) if is_naming => self.add_name(&literal),
                 _ => docs.clear(),
@@ -346,6 +350,22 @@ fn type_name(of: &Type) -> String {
         Type::Reference(reference) => type_name(&reference.elem),
         _ => String::new(),
     }
+}
+
+/// Whether a method of this type, or of a trait, is given a tensor as such (not only what may become one).
+fn takes_tensor(function: &ImplItemFn, of: Option<&str>) -> bool {
+    fn is_tensor(of: &Type) -> bool {
+        match of {
+            Type::Reference(reference) => is_tensor(&reference.elem),
+            Type::Slice(slice) => is_tensor(&slice.elem),
+            Type::Array(array) => is_tensor(&array.elem),
+            other => type_name(other) == "Tensor",
+        }
+    }
+    function.sig.inputs.iter().any(|input| match input {
+        syn::FnArg::Receiver(_) => of.is_none_or(|of| of == "Tensor"),
+        syn::FnArg::Typed(typed) => is_tensor(&typed.ty),
+    })
 }
 
 /// The text of `doc = ".."`.
@@ -409,6 +429,8 @@ mod tests {
         assert_eq!(module.title, "Sums of all kinds: plain");
         let calls: Vec<&str> = module.methods.iter().map(|method| method.call.as_str()).collect();
         assert_eq!(calls, ["x.row()", "x.sum_dim(axes)", "Tensor::of(n)"]);
+        let takes_tensor: Vec<bool> = module.methods.iter().map(|method| method.takes_tensor).collect();
+        assert_eq!(takes_tensor, [true, true, false]);
         let sum = &module.methods[1];
         assert_eq!(sum.docs, ["Sum.", "", "Gradient: 1."]);
         assert_eq!(sum.place.to_string(), "src/ops/sum.rs:20");
