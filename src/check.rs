@@ -89,12 +89,15 @@ impl Row {
         let f = |x: &[Tensor]| (self.0.f)(x);
         let function = Function { f: &f, inputs: &self.0.inputs, smooth: self.0.smooth };
         function.repeats()?;
-        function.is_its_trace()?;
         function.layout_does_not_matter()?;
-        function.vmap_is_a_loop()?;
         function.derivatives(2)?;
-        function.holds_at_the_edges()?;
-        function.f32_is_close()
+        function.f32_is_close()?;
+        if !self.0.symbolic {
+            return Ok(());
+        }
+        function.is_its_trace()?;
+        function.vmap_is_a_loop()?;
+        function.holds_at_the_edges()
     }
 }
 

@@ -44,16 +44,21 @@ impl Row {
         let f = |x: &[Tensor]| (self.0.f)(x);
         let function = Function { f: &f, inputs: &self.0.inputs, smooth: self.0.smooth };
         let order = function.order()?;
+        if !self.0.symbolic {
+            let works = |&dtype: &DType| f(&function.inputs_in(dtype)).error().is_none();
+            let dtypes = DType::ALL.into_iter().filter(works).collect();
+            return Ok(Survey { dtypes, order, primitives: BTreeSet::new() });
+        }
         Ok(Survey { dtypes: function.dtypes(), order, primitives: function.primitives(order)? })
     }
 }
 
 impl Function<'_> {
-    /// The inputs' specs, that of data with another dtype: data are the floating-point inputs, all if there is none.
-    fn specs_on(&self, dtype: DType) -> Vec<Spec> {
+    /// The inputs, data in another dtype: data are the floating-point inputs, all if there is none.
+    fn inputs_in(&self, dtype: DType) -> Vec<Tensor> {
         let floats = self.floats();
         let cast = |(i, x): (usize, &Tensor)| {
-            if floats.is_empty() || floats.contains(&i) { x.spec().with_dtype(dtype) } else { *x.spec() }
+            if floats.is_empty() || floats.contains(&i) { x.to_dtype(dtype) } else { x.clone() }
         };
         self.inputs.iter().enumerate().map(cast).collect()
     }
@@ -65,7 +70,8 @@ impl Function<'_> {
     /// Traced, not run, so that what numbers become in another dtype does not matter (a small one an integer zero,
     /// which nothing is divided by).
     fn dtypes(&self) -> Vec<DType> {
-        DType::ALL.into_iter().filter(|&dtype| self.trace(&self.specs_on(dtype)).is_ok()).collect()
+        let specs = |dtype| -> Vec<Spec> { self.inputs_in(dtype).iter().map(|x| *x.spec()).collect() };
+        DType::ALL.into_iter().filter(|&dtype| self.trace(&specs(dtype)).is_ok()).collect()
     }
 
     fn order(&self) -> Result<Order> {

@@ -207,7 +207,7 @@ impl Entry {
         let survey = surveys.get(method.name.as_str());
         let law = match (is_operation, doc.gradient, survey) {
             (true, None, _) => return Err("says neither `Gradient: ..` nor `No gradient.`".to_owned()),
-            (true, _, None) => return Err("has no row of its name in src/ops/samples/".to_owned()),
+            (true, _, None) => return Err(no_row(method.feature.as_deref())),
             (_, Some(gradient), Some(survey)) => Some(Law::new(gradient, survey)?),
             (false, _, _) => None,
         };
@@ -218,6 +218,14 @@ impl Entry {
             peers,
             law,
         }))
+    }
+}
+
+fn no_row(feature: Option<&str>) -> String {
+    let message = "has no row of its name in src/ops/samples/";
+    match feature {
+        Some(feature) => format!("{message} (is the feature `{feature}` switched on in xtask/Cargo.toml?)"),
+        None => message.to_owned(),
     }
 }
 
@@ -297,6 +305,15 @@ mod tests {
             let told = catalogue(docs, row, order).err().unwrap_or_default();
             assert!(told.contains(message), "{docs}: {told}");
         }
+    }
+
+    #[test]
+    fn a_feature_that_is_not_switched_on_is_named() {
+        let text = format!("#[cfg(feature = \"linalg\")]\nimpl Tensor {{\n{GOOD}\npub fn f(&self) {{}}\n}}");
+        let told = Catalogue::new(source::modules_of(&[("f.rs", &text)]), Vec::new(), BTreeMap::new());
+        let message =
+            "f.rs:6: `f` has no row of its name in src/ops/samples/ (is the feature `linalg` switched on";
+        assert!(told.err().is_some_and(|told| told.starts_with(message)));
     }
 
     #[test]

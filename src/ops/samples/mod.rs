@@ -18,14 +18,21 @@ pub(crate) struct Sample {
     pub(crate) f: fn(&[Tensor]) -> Tensor,
     /// Whether the derivative may be compared with a difference here: no kink, no tie.
     pub(crate) smooth: bool,
+    /// Whether it works without values, in a trace and under vmap. What picks by a mask does not.
+    pub(crate) symbolic: bool,
 }
 
 fn row(name: &'static str, inputs: Vec<Tensor>, f: fn(&[Tensor]) -> Tensor) -> Sample {
-    Sample { name, inputs, f, smooth: true }
+    Sample { name, inputs, f, smooth: true, symbolic: true }
 }
 
 fn rough(name: &'static str, inputs: Vec<Tensor>, f: fn(&[Tensor]) -> Tensor) -> Sample {
     Sample { smooth: false, ..row(name, inputs, f) }
+}
+
+/// A function whose result has a shape that depends on values.
+fn picking(name: &'static str, inputs: Vec<Tensor>, f: fn(&[Tensor]) -> Tensor) -> Sample {
+    Sample { symbolic: false, ..row(name, inputs, f) }
 }
 
 /// Normally distributed numbers in f64.

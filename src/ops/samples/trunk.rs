@@ -1,6 +1,6 @@
 //! Rows of arithmetic, elementary functions, sums, movement, indexing and matrix products.
 
-use super::{Sample, normal, positive, pull, rough, row};
+use super::{Sample, normal, picking, positive, pull, rough, row};
 use crate::autodiff::level::bind;
 use crate::ops::{Distribution, Random};
 use crate::tensor::{DType, Tensor, step};
@@ -215,6 +215,7 @@ fn indexing() -> Vec<Sample> {
     vec![
         row("at", vec![normal(1, &[4, 3])], |x| x[0].at((step(.., -2), 1..))),
         row("at", vec![normal(1, &[3, 4]), rows()], |x| x[0].at((&x[1], 1))),
+        picking("at", vec![normal(1, &[3, 2]), Tensor::from([true, false, true])], |x| x[0].at(&x[1])),
         row("with", vec![normal(1, &[4, 3]), normal(2, &[2, 3])], |x| x[0].with(step(3.., -2), &x[1])),
         row("with", vec![normal(1, &[3, 4]), rows(), normal(2, &[4])], |x| x[0].with(&x[1], &x[2])),
         row("set", vec![normal(1, &[4, 3]), normal(2, &[2])], |x| {
