@@ -100,7 +100,7 @@ pub(crate) fn first_sentence(text: &str) -> &str {
     text
 }
 
-/// Links of rustdoc, [`name`] and [`name`](path), as plain code: on a page of its own they lead nowhere.
+/// Links of rustdoc, with a path behind them or without, as plain code: on a page of its own they lead nowhere.
 pub(crate) fn unlinked(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
