@@ -44,3 +44,7 @@ pub use tensor::*;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/autodiff-in-100-lines.md")]
 mod autodiff_in_100_lines {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-pytorch-and-jax.md")]
+mod from_pytorch_and_jax {}

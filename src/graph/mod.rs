@@ -5,4 +5,5 @@ mod print;
 mod trace;
 mod verify;
 
+pub(crate) use ir::Graph;
 pub(crate) use trace::{draw_key, specs_of, trace};

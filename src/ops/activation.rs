@@ -82,24 +82,32 @@ impl Elementwise<2> for ReluPull {
 
 impl Tensor {
     /// The hyperbolic tangent, within 2 ULP. Gradient: `dx = dy * (1 - y^2)`.
+    ///
+    /// PyTorch: `torch.tanh`. JAX: `jnp.tanh`.
     #[track_caller]
     pub fn tanh(&self) -> Tensor {
         bind(&Map(Tanh), &[self])
     }
 
     /// The logistic function `1 / (1 + exp(-x))`. Gradient: `dx = dy * y * (1 - y)`.
+    ///
+    /// PyTorch: `torch.sigmoid`. JAX: `jax.nn.sigmoid`.
     #[track_caller]
     pub fn sigmoid(&self) -> Tensor {
         bind(&Map(Sigmoid), &[self])
     }
 
     /// `max(x, 0)`; NaN stays NaN. Gradient: `dx = dy` where `x > 0`, else 0 (also at 0).
+    ///
+    /// PyTorch: `torch.relu`. JAX: `jax.nn.relu`.
     #[track_caller]
     pub fn relu(&self) -> Tensor {
         bind(&Map(Relu), &[self])
     }
 
     /// The error function, within 2 ULP. Gradient: `dx = dy * 2 / sqrt(pi) * exp(-x^2)`.
+    ///
+    /// PyTorch: `torch.erf`. JAX: `jax.scipy.special.erf`.
     #[track_caller]
     pub fn erf(&self) -> Tensor {
         bind(&Map(Erf), &[self])
@@ -107,6 +115,8 @@ impl Tensor {
 
     /// The Gaussian error linear unit `x * P(Z <= x)`, exact form with erf.
     /// Gradient: of its parts. Source: Hendrycks and Gimpel, arXiv:1606.08415.
+    ///
+    /// PyTorch: `torch.nn.functional.gelu`. JAX: `jax.nn.gelu(approximate=False)`.
     #[track_caller]
     pub fn gelu(&self) -> Tensor {
         let half = self * 0.5;
@@ -115,18 +125,24 @@ impl Tensor {
     }
 
     /// `x * sigmoid(x)`, also called swish. Gradient: of its parts.
+    ///
+    /// PyTorch: `torch.nn.functional.silu`. JAX: `jax.nn.silu`.
     #[track_caller]
     pub fn silu(&self) -> Tensor {
         self * self.sigmoid()
     }
 
     /// `log(1 + exp(x))` without overflow. Gradient: `dx = dy * sigmoid(x)`.
+    ///
+    /// PyTorch: `torch.nn.functional.softplus`. JAX: `jax.nn.softplus`.
     #[track_caller]
     pub fn softplus(&self) -> Tensor {
         bind(&Map(Softplus), &[self])
     }
 
     /// `x` where positive, `slope * x` elsewhere. Gradient: `dy` or `slope * dy`.
+    ///
+    /// PyTorch: `torch.nn.functional.leaky_relu`. JAX: `jax.nn.leaky_relu`.
     #[track_caller]
     pub fn leaky_relu(&self, slope: f64) -> Tensor {
         self.gt(0.0).where_(self, self * slope)
@@ -135,6 +151,8 @@ impl Tensor {
     /// `x` held between `low` and `high`, which are numbers or tensors; broadcasting.
     /// Gradient: `dx = dy` strictly inside, 0 at and beyond the edges (as `lax.clamp`); a bound that is a tensor gets
     /// `dy` where it is the result, an `x` equal to it included.
+    ///
+    /// PyTorch: `torch.clamp`. JAX: `jnp.clip`.
     #[track_caller]
     pub fn clamp(&self, low: impl IntoOperand, high: impl IntoOperand) -> Tensor {
         let (low, high) = (low.operand_for(self, "clamp"), high.operand_for(self, "clamp"));

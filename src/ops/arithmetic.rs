@@ -266,9 +266,10 @@ const fn second_if(dies: bool) -> InputSet {
 // One implementation for everything on the right, so that `(x * 2.0).sum()` needs no annotation: with one for
 // each number type the compiler would not know which `2.0` is meant before it looks for `sum`.
 macro_rules! operators {
-    ($($trait:ident $method:ident $assign_trait:ident $assign:ident $op:ident;)*) => {$(
+    ($($(#[$doc:meta])* $method:ident $trait:ident $assign_trait:ident $assign:ident $op:ident;)*) => {$(
         impl<T: IntoOperand> $trait<T> for Tensor {
             type Output = Tensor;
+            $(#[$doc])*
             #[inline]
             #[track_caller]
             fn $method(self, other: T) -> Tensor {
@@ -320,14 +321,39 @@ macro_rules! number_on_the_left {
 }
 
 operators! {
-    StdAdd add AddAssign add_assign Add;
-    StdSub sub SubAssign sub_assign Sub;
-    StdMul mul MulAssign mul_assign Mul;
-    StdDiv div DivAssign div_assign Div;
+    /// `a + b`, elementwise, broadcasting. Integers wrap.
+    ///
+    /// Gradient: `da = dy`, `db = dy`.
+    ///
+    /// PyTorch: `torch.add`. JAX: `jnp.add`.
+    add StdAdd AddAssign add_assign Add;
+    /// `a - b`, elementwise, broadcasting. Integers wrap.
+    ///
+    /// Gradient: `da = dy`, `db = -dy`.
+    ///
+    /// PyTorch: `torch.sub`. JAX: `jnp.subtract`.
+    sub StdSub SubAssign sub_assign Sub;
+    /// `a * b`, elementwise, broadcasting. Integers wrap.
+    ///
+    /// Gradient: `da = dy * b`, `db = dy * a`.
+    ///
+    /// PyTorch: `torch.mul`. JAX: `jnp.multiply`.
+    mul StdMul MulAssign mul_assign Mul;
+    /// `a / b`, elementwise, broadcasting. Integers drop the fraction; one divided by zero is an error.
+    ///
+    /// Gradient: `da = dy / b`, `db = -dy * y / b`.
+    ///
+    /// PyTorch: `torch.div`. JAX: `jnp.divide`.
+    div StdDiv DivAssign div_assign Div;
 }
 
 impl StdNeg for Tensor {
     type Output = Tensor;
+    /// `-a`, elementwise. Integers wrap.
+    ///
+    /// Gradient: `da = -dy`.
+    ///
+    /// PyTorch: `torch.neg`. JAX: `jnp.negative`.
     #[track_caller]
     fn neg(self) -> Tensor {
         bind_dying(&Map(Neg), &[&self], FIRST)
@@ -347,6 +373,8 @@ impl Tensor {
     ///
     /// Gradient: `da = dy * b * a^(b-1)` (0 where `b` is 0), `db = dy * a^b * log(a)` (0 where `a` is 0).
     ///
+    /// PyTorch: `torch.pow`. JAX: `jnp.power`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// assert_eq!(Tensor::from([2.0, 3.0]).pow(2.0).to_vec::<f64>()?, [4.0, 9.0]);
@@ -360,6 +388,8 @@ impl Tensor {
     /// The smaller of two, elementwise, broadcasting; NaN if either is.
     ///
     /// Gradient: goes to the smaller one, half to each where they are equal.
+    ///
+    /// PyTorch: `torch.minimum`. JAX: `jnp.minimum`.
     #[track_caller]
     pub fn minimum(&self, other: impl IntoOperand) -> Tensor {
         binary(&Map(Min), self, &other.operand_for(self, "minimum"), InputSet::NONE)
@@ -368,30 +398,40 @@ impl Tensor {
     /// The greater of two, elementwise, broadcasting; NaN if either is.
     ///
     /// Gradient: goes to the greater one, half to each where they are equal.
+    ///
+    /// PyTorch: `torch.maximum`. JAX: `jnp.maximum`.
     #[track_caller]
     pub fn maximum(&self, other: impl IntoOperand) -> Tensor {
         binary(&Map(Max), self, &other.operand_for(self, "maximum"), InputSet::NONE)
     }
 
     /// The absolute value. Gradient: `dx = dy * sign(x)`, 0 at 0 (as PyTorch's).
+    ///
+    /// PyTorch: `torch.abs`. JAX: `jnp.abs`.
     #[track_caller]
     pub fn abs(&self) -> Tensor {
         bind(&Map(Abs), &[self])
     }
 
     /// -1, 0 or 1; NaN stays NaN. Gradient: 0.
+    ///
+    /// PyTorch: `torch.sign`. JAX: `jnp.sign`.
     #[track_caller]
     pub fn sign(&self) -> Tensor {
         bind(&Map(Sign), &[self])
     }
 
     /// The greatest whole number not above each element. Gradient: 0.
+    ///
+    /// PyTorch: `torch.floor`. JAX: `jnp.floor`.
     #[track_caller]
     pub fn floor(&self) -> Tensor {
         bind(&Map(Floor), &[self])
     }
 
     /// The square. Gradient: `dx = 2 * x * dy`.
+    ///
+    /// PyTorch: `torch.square`. JAX: `jnp.square`.
     #[track_caller]
     pub fn square(&self) -> Tensor {
         self * self

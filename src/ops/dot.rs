@@ -95,6 +95,8 @@ impl Tensor {
     ///
     /// Gradient: `da = dy b^T`, `db = a^T dy`.
     ///
+    /// PyTorch: `torch.matmul`. JAX: `jnp.matmul`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// let (a, x) = (Tensor::from([[1.0, 2.0], [3.0, 4.0]]), Tensor::from([1.0, 1.0]));
@@ -146,6 +148,8 @@ impl Tensor {
     }
 
     /// The inner product of two vectors. Gradient: each other, times `dy`.
+    ///
+    /// PyTorch: `torch.dot`. JAX: `jnp.dot`.
     #[track_caller]
     pub fn dot(&self, other: &Tensor) -> Tensor {
         if self.rank_or_zero() == 1 && other.rank_or_zero() == 1 {
@@ -155,6 +159,8 @@ impl Tensor {
     }
 
     /// The outer product of two vectors: `y[i][j] = a[i] * b[j]`. Gradient: of the product.
+    ///
+    /// PyTorch: `torch.outer`. JAX: `jnp.outer`.
     #[track_caller]
     pub fn outer(&self, other: &Tensor) -> Tensor {
         if self.rank_or_zero() == 1 && other.rank_or_zero() == 1 {

@@ -51,6 +51,8 @@ functions! {
 impl Tensor {
     /// e to the power of each element, within 2 ULP. Gradient: `dx = dy * y`.
     ///
+    /// PyTorch: `torch.exp`. JAX: `jnp.exp`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// assert_eq!(Tensor::from(0.0).exp().item::<f64>()?, 1.0);
@@ -62,36 +64,48 @@ impl Tensor {
     }
 
     /// `exp(x) - 1`, accurate near 0. Gradient: `dx = dy * (y + 1)`.
+    ///
+    /// PyTorch: `torch.expm1`. JAX: `jnp.expm1`.
     #[track_caller]
     pub fn expm1(&self) -> Tensor {
         bind(&Map(Expm1), &[self])
     }
 
     /// The natural logarithm, within 2 ULP; -inf at 0, NaN below. Gradient: `dx = dy / x`.
+    ///
+    /// PyTorch: `torch.log`. JAX: `jnp.log`.
     #[track_caller]
     pub fn log(&self) -> Tensor {
         bind(&Map(Log), &[self])
     }
 
     /// `log(1 + x)`, accurate near 0. Gradient: `dx = dy / (1 + x)`.
+    ///
+    /// PyTorch: `torch.log1p`. JAX: `jnp.log1p`.
     #[track_caller]
     pub fn log1p(&self) -> Tensor {
         bind(&Map(Log1p), &[self])
     }
 
     /// The square root; NaN below 0. Gradient: `dx = dy / (2 y)`, infinite at 0.
+    ///
+    /// PyTorch: `torch.sqrt`. JAX: `jnp.sqrt`.
     #[track_caller]
     pub fn sqrt(&self) -> Tensor {
         bind(&Map(Sqrt), &[self])
     }
 
     /// The sine of each element, in radians. Gradient: `dx = dy * cos(x)`.
+    ///
+    /// PyTorch: `torch.sin`. JAX: `jnp.sin`.
     #[track_caller]
     pub fn sin(&self) -> Tensor {
         bind(&Map(Sin), &[self])
     }
 
     /// The cosine of each element, in radians. Gradient: `dx = -dy * sin(x)`.
+    ///
+    /// PyTorch: `torch.cos`. JAX: `jnp.cos`.
     #[track_caller]
     pub fn cos(&self) -> Tensor {
         bind(&Map(Cos), &[self])

@@ -185,6 +185,8 @@ impl Tensor {
     ///
     /// Gradient: added up at the positions ([`Tensor::index_add`]).
     ///
+    /// PyTorch: `torch.index_select`. JAX: `jnp.take`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// let rows = Tensor::from([[1.0], [2.0], [3.0]]).index_select(0, &Tensor::from([2i64, 0]));
@@ -201,6 +203,8 @@ impl Tensor {
     ///
     /// Gradient: added up at the positions ([`Tensor::scatter_add`]).
     ///
+    /// PyTorch: `torch.gather`. JAX: `jnp.take_along_axis`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
@@ -214,6 +218,8 @@ impl Tensor {
 
     /// This tensor with the slices of `source` added at the positions in `index` of an axis; a position may come
     /// up more than once. Gradient: `dy` for this tensor, `dy.index_select(axis, index)` for the source.
+    ///
+    /// PyTorch: `torch.index_add`. JAX: `x.at[index].add(source)`.
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
         self.scattered("index_add", Indexing::Slices, axis, index, source)
@@ -221,6 +227,8 @@ impl Tensor {
 
     /// This tensor with the elements of `source` added: `x[index[i][j]][j] += source[i][j]` for axis 0.
     /// Gradient: `dy` for this tensor, `dy.gather(axis, index)` for the source.
+    ///
+    /// PyTorch: `torch.scatter_add`. JAX: `x.at[index].add(source)`.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
         self.scattered("scatter_add", Indexing::Elements, axis, index, source)

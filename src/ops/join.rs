@@ -152,6 +152,8 @@ impl Tensor {
     ///
     /// Gradient: the part of `dy` where the tensor lies.
     ///
+    /// PyTorch: `torch.nn.functional.pad`. JAX: `jnp.pad`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// let x = Tensor::from([1.0, 2.0]).pad([(1, 2)], 0.0);
@@ -196,6 +198,8 @@ impl Tensor {
     /// Tensors one after the other along an axis; they have equal lengths along all others.
     ///
     /// Gradient: each gets its part of `dy`.
+    ///
+    /// PyTorch: `torch.cat`. JAX: `jnp.concatenate`.
     ///
     /// ```
     /// # use retrograd::Tensor;

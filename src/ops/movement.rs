@@ -175,6 +175,8 @@ impl Tensor {
     ///
     /// Gradient: `dx = dy.reshape(x.shape())`.
     ///
+    /// PyTorch: `torch.reshape`. JAX: `jnp.reshape`.
+    ///
     /// ```
     /// # use retrograd::{Tensor, INFER};
     /// let x = Tensor::arange(6).reshape([2, INFER]);
@@ -198,6 +200,8 @@ impl Tensor {
     /// Axes in another order: axis `i` of the result is axis `order[i]`; negative axes count from the end.
     ///
     /// Gradient: the inverse order.
+    ///
+    /// PyTorch: `torch.permute`. JAX: `jnp.transpose`.
     #[track_caller]
     pub fn permute<const N: usize>(&self, order: [isize; N]) -> Tensor {
         if self.error().is_some() {
@@ -214,6 +218,8 @@ impl Tensor {
     }
 
     /// Two axes exchanged; negative axes count from the end. Gradient: the same exchange.
+    ///
+    /// PyTorch: `torch.transpose`. JAX: `jnp.swapaxes`.
     #[track_caller]
     pub fn transpose(&self, a: isize, b: isize) -> Tensor {
         let (a, b) = match (self.axis_or("transpose", a), self.axis_or("transpose", b)) {
@@ -226,12 +232,16 @@ impl Tensor {
     }
 
     /// The last two axes exchanged: the transpose of a matrix, or of a batch of them. Gradient: the same exchange.
+    ///
+    /// PyTorch: `torch.Tensor.mT`. JAX: `jnp.matrix_transpose`.
     #[track_caller]
     pub fn t(&self) -> Tensor {
         self.transpose(-2, -1)
     }
 
     /// An axis moved to another place, the others keeping their order. Gradient: moved back.
+    ///
+    /// PyTorch: `torch.movedim`. JAX: `jnp.moveaxis`.
     #[track_caller]
     pub fn movedim(&self, from: isize, to: isize) -> Tensor {
         let (from, to) = match (self.axis_or("movedim", from), self.axis_or("movedim", to)) {
@@ -250,6 +260,8 @@ impl Tensor {
     /// The tensor repeated, without copying, to a shape that it broadcasts to (NumPy's rules).
     ///
     /// Gradient: summed over the repeated axes.
+    ///
+    /// PyTorch: `torch.broadcast_to`. JAX: `jnp.broadcast_to`.
     #[track_caller]
     pub fn broadcast_to(&self, shape: impl IntoShape) -> Tensor {
         match shape.into_shape() {
@@ -281,6 +293,8 @@ impl Tensor {
     }
 
     /// The elements in reverse order along the axes. Gradient: reversed back.
+    ///
+    /// PyTorch: `torch.flip`. JAX: `jnp.flip`.
     #[track_caller]
     pub fn flip<const N: usize>(&self, axes: [isize; N]) -> Tensor {
         let axes = match self.axes_or("flip", &axes) {
@@ -296,6 +310,8 @@ impl Tensor {
     }
 
     /// `len` positions of an axis from `start` on. Gradient: zero elsewhere.
+    ///
+    /// PyTorch: `torch.narrow`. JAX: `jax.lax.slice_in_dim`.
     #[track_caller]
     pub fn narrow(&self, axis: isize, start: usize, len: usize) -> Tensor {
         let axis = match self.axis_or("narrow", axis) {

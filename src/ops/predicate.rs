@@ -121,6 +121,8 @@ tests! {
 impl Tensor {
     /// Where `self == other`, elementwise, broadcasting; bool. NaN equals nothing. No gradient.
     ///
+    /// PyTorch: `torch.eq`. JAX: `jnp.equal`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// let x = Tensor::from([1.0, 2.0, 3.0]);
@@ -133,72 +135,96 @@ impl Tensor {
     }
 
     /// Where `self != other`, elementwise, broadcasting; bool. NaN differs from everything. No gradient.
+    ///
+    /// PyTorch: `torch.ne`. JAX: `jnp.not_equal`.
     #[track_caller]
     pub fn ne(&self, other: impl IntoOperand) -> Tensor {
         compare(&Mapped(Ne), self, &other)
     }
 
     /// Where `self < other`, elementwise, broadcasting; bool. No gradient.
+    ///
+    /// PyTorch: `torch.lt`. JAX: `jnp.less`.
     #[track_caller]
     pub fn lt(&self, other: impl IntoOperand) -> Tensor {
         compare(&Mapped(Lt), self, &other)
     }
 
     /// Where `self <= other`, elementwise, broadcasting; bool. No gradient.
+    ///
+    /// PyTorch: `torch.le`. JAX: `jnp.less_equal`.
     #[track_caller]
     pub fn le(&self, other: impl IntoOperand) -> Tensor {
         compare(&Mapped(Le), self, &other)
     }
 
     /// Where `self > other`, elementwise, broadcasting; bool. No gradient.
+    ///
+    /// PyTorch: `torch.gt`. JAX: `jnp.greater`.
     #[track_caller]
     pub fn gt(&self, other: impl IntoOperand) -> Tensor {
         compare(&Mapped(Gt), self, &other)
     }
 
     /// Where `self >= other`, elementwise, broadcasting; bool. No gradient.
+    ///
+    /// PyTorch: `torch.ge`. JAX: `jnp.greater_equal`.
     #[track_caller]
     pub fn ge(&self, other: impl IntoOperand) -> Tensor {
         compare(&Mapped(Ge), self, &other)
     }
 
     /// Where both are nonzero (or true), elementwise, broadcasting; bool. No gradient.
+    ///
+    /// PyTorch: `torch.logical_and`. JAX: `jnp.logical_and`.
     #[track_caller]
     pub fn logical_and(&self, other: impl IntoOperand) -> Tensor {
         compare(&Mapped(And), self, &other)
     }
 
     /// Where either is nonzero (or true), elementwise, broadcasting; bool. No gradient.
+    ///
+    /// PyTorch: `torch.logical_or`. JAX: `jnp.logical_or`.
     #[track_caller]
     pub fn logical_or(&self, other: impl IntoOperand) -> Tensor {
         compare(&Mapped(Or), self, &other)
     }
 
     /// Where exactly one is nonzero (or true), elementwise, broadcasting; bool. No gradient.
+    ///
+    /// PyTorch: `torch.logical_xor`. JAX: `jnp.logical_xor`.
     #[track_caller]
     pub fn logical_xor(&self, other: impl IntoOperand) -> Tensor {
         compare(&Mapped(Xor), self, &other)
     }
 
     /// Where `self` is zero (or false), elementwise; bool. No gradient.
+    ///
+    /// PyTorch: `torch.logical_not`. JAX: `jnp.logical_not`.
     #[track_caller]
     pub fn logical_not(&self) -> Tensor {
         bind(&Mapped(Not), &[self])
     }
 
     /// Where `self` is NaN; bool. No gradient.
+    ///
+    /// PyTorch: `torch.isnan`. JAX: `jnp.isnan`.
     #[track_caller]
     pub fn isnan(&self) -> Tensor {
         bind(&Mapped(IsNan), &[self])
     }
 
     /// Where `self` is an infinity of either sign; bool. No gradient.
+    ///
+    /// PyTorch: `torch.isinf`. JAX: `jnp.isinf`.
     #[track_caller]
     pub fn isinf(&self) -> Tensor {
         self.float_test(&Mapped(IsInf), false)
     }
 
     /// Where `self` is neither NaN nor infinite; bool. No gradient.
+    ///
+    /// PyTorch: `torch.isfinite`. JAX: `jnp.isfinite`.
     #[track_caller]
     pub fn isfinite(&self) -> Tensor {
         self.float_test(&Mapped(IsFinite), true)

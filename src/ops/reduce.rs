@@ -254,6 +254,8 @@ impl Tensor {
     /// The position (i64) of the first greatest element along an axis, which goes; NaN counts as greatest.
     /// No gradient.
     ///
+    /// PyTorch: `torch.argmax`. JAX: `jnp.argmax`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// let x = Tensor::from([[1.0, 3.0], [5.0, 2.0]]);
@@ -269,6 +271,8 @@ impl Tensor {
     }
 
     /// The position (i64) of the first least element along an axis, which goes; NaN counts as least. No gradient.
+    ///
+    /// PyTorch: `torch.argmin`. JAX: `jnp.argmin`.
     #[track_caller]
     pub fn argmin(&self, axis: isize) -> Tensor {
         match self.axis_or("argmin", axis) {
@@ -278,12 +282,16 @@ impl Tensor {
     }
 
     /// Whether any element is nonzero (or true), over all axes; bool. No gradient.
+    ///
+    /// PyTorch: `torch.any`. JAX: `jnp.any`.
     #[track_caller]
     pub fn any(&self) -> Tensor {
         self.ne(0).sum().gt(0)
     }
 
     /// Whether all elements are nonzero (or true), over all axes; bool, true for an empty tensor. No gradient.
+    ///
+    /// PyTorch: `torch.all`. JAX: `jnp.all`.
     #[track_caller]
     pub fn all(&self) -> Tensor {
         self.eq(0).sum().eq(0)
@@ -297,21 +305,24 @@ impl Tensor {
 }
 
 macro_rules! reductions {
-    ($($fold:ident $all:ident $dim:ident $keepdim:ident $what:literal $gradient:literal;)*) => {
+    ($($fold:ident:
+        $(#[$of_all:meta])* $all:ident(); $(#[$of_dim:meta])* $dim:ident(axes);
+        $(#[$of_keepdim:meta])* $keepdim:ident(axes);
+    )*) => {
         impl Tensor {$(
-            #[doc = concat!($what, " over all axes.\n\nGradient: ", $gradient)]
+            $(#[$of_all])*
             #[track_caller]
             pub fn $all(&self) -> Tensor {
                 self.reduced(stringify!($all), Fold::$fold, None)
             }
 
-            #[doc = concat!($what, " over one or several axes, which go.\n\nGradient: ", $gradient)]
+            $(#[$of_dim])*
             #[track_caller]
             pub fn $dim(&self, axes: impl IntoAxes) -> Tensor {
                 self.reduced(stringify!($dim), Fold::$fold, Some(axes.as_axes()))
             }
 
-            #[doc = concat!($what, " over one or several axes, which stay with length 1.\n\nGradient: ", $gradient)]
+            $(#[$of_keepdim])*
             #[track_caller]
             pub fn $keepdim(&self, axes: impl IntoAxes) -> Tensor {
                 self.reduced(stringify!($keepdim), Fold::$fold, Some(axes.as_axes())).keeping(self, axes.as_axes())
@@ -321,8 +332,80 @@ macro_rules! reductions {
 }
 
 reductions! {
-    Sum sum sum_dim sum_keepdim "The sum (integers and bool as i64)" "`dy`, repeated.";
-    Prod prod prod_dim prod_keepdim "The product" "`dy` times the product of the other elements, zeros included.";
-    Max amax amax_dim amax_keepdim "The greatest element (NaN if there is one)" "`dy`, shared evenly among the greatest.";
-    Min amin amin_dim amin_keepdim "The least element (NaN if there is one)" "`dy`, shared evenly among the least.";
+    Sum:
+    /// The sum over all axes. Integers and bool are summed as i64.
+    ///
+    /// Gradient: `dy`, repeated.
+    ///
+    /// PyTorch: `torch.sum`. JAX: `jnp.sum`.
+    sum();
+    /// The sum over one or several axes, which go. Integers and bool are summed as i64.
+    ///
+    /// Gradient: `dy`, repeated.
+    ///
+    /// PyTorch: `torch.sum(dim=..)`. JAX: `jnp.sum(axis=..)`.
+    sum_dim(axes);
+    /// The sum over one or several axes, which stay with length 1. Integers and bool are summed as i64.
+    ///
+    /// Gradient: `dy`, repeated.
+    ///
+    /// PyTorch: `torch.sum(dim=.., keepdim=True)`. JAX: `jnp.sum(axis=.., keepdims=True)`.
+    sum_keepdim(axes);
+    Prod:
+    /// The product over all axes.
+    ///
+    /// Gradient: `dy` times the product of the other elements, zeros included.
+    ///
+    /// PyTorch: `torch.prod`. JAX: `jnp.prod`.
+    prod();
+    /// The product over one or several axes, which go.
+    ///
+    /// Gradient: `dy` times the product of the other elements, zeros included.
+    ///
+    /// PyTorch: `torch.prod(dim=..)`. JAX: `jnp.prod(axis=..)`.
+    prod_dim(axes);
+    /// The product over one or several axes, which stay with length 1.
+    ///
+    /// Gradient: `dy` times the product of the other elements, zeros included.
+    ///
+    /// PyTorch: `torch.prod(dim=.., keepdim=True)`. JAX: `jnp.prod(axis=.., keepdims=True)`.
+    prod_keepdim(axes);
+    Max:
+    /// The greatest element over all axes. NaN if there is one.
+    ///
+    /// Gradient: `dy`, shared evenly among the greatest.
+    ///
+    /// PyTorch: `torch.amax`. JAX: `jnp.max`.
+    amax();
+    /// The greatest element over one or several axes, which go. NaN if there is one.
+    ///
+    /// Gradient: `dy`, shared evenly among the greatest.
+    ///
+    /// PyTorch: `torch.amax(dim=..)`. JAX: `jnp.max(axis=..)`.
+    amax_dim(axes);
+    /// The greatest element over one or several axes, which stay with length 1. NaN if there is one.
+    ///
+    /// Gradient: `dy`, shared evenly among the greatest.
+    ///
+    /// PyTorch: `torch.amax(dim=.., keepdim=True)`. JAX: `jnp.max(axis=.., keepdims=True)`.
+    amax_keepdim(axes);
+    Min:
+    /// The least element over all axes. NaN if there is one.
+    ///
+    /// Gradient: `dy`, shared evenly among the least.
+    ///
+    /// PyTorch: `torch.amin`. JAX: `jnp.min`.
+    amin();
+    /// The least element over one or several axes, which go. NaN if there is one.
+    ///
+    /// Gradient: `dy`, shared evenly among the least.
+    ///
+    /// PyTorch: `torch.amin(dim=..)`. JAX: `jnp.min(axis=..)`.
+    amin_dim(axes);
+    /// The least element over one or several axes, which stay with length 1. NaN if there is one.
+    ///
+    /// Gradient: `dy`, shared evenly among the least.
+    ///
+    /// PyTorch: `torch.amin(dim=.., keepdim=True)`. JAX: `jnp.min(axis=.., keepdims=True)`.
+    amin_keepdim(axes);
 }

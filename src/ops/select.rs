@@ -121,6 +121,8 @@ impl Tensor {
     /// *here*; it does if the other side's own derivative is infinite (`x.gt(0).where_(x.sqrt(), 0)` at 0): choose
     /// the argument first, `x.gt(0).where_(&x, 1)`.
     ///
+    /// PyTorch: `torch.where`. JAX: `jnp.where`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// let x = Tensor::from([-1.0, 2.0]);
@@ -161,6 +163,8 @@ impl Tensor {
     /// saturate, anything nonzero is true.
     ///
     /// Gradient: cast back, between floating-point dtypes; none to integers and bool.
+    ///
+    /// PyTorch: `torch.Tensor.to`. JAX: `jnp.astype`.
     #[track_caller]
     pub fn to_dtype(&self, dtype: DType) -> Tensor {
         if self.error().is_none() && self.spec().dtype == dtype {
@@ -171,9 +175,9 @@ impl Tensor {
 }
 
 macro_rules! conversions {
-    ($($method:ident $dtype:ident $doc:literal;)*) => {
+    ($($(#[$doc:meta])* $method:ident() => $dtype:ident;)*) => {
         impl Tensor {$(
-            #[doc = $doc]
+            $(#[$doc])*
             #[track_caller]
             pub fn $method(&self) -> Tensor {
                 self.to_dtype(DType::$dtype)
@@ -183,12 +187,36 @@ macro_rules! conversions {
 }
 
 conversions! {
-    f32 F32 "As f32; see [`Tensor::to_dtype`].";
-    f64 F64 "As f64; see [`Tensor::to_dtype`].";
-    f16 F16 "As f16; see [`Tensor::to_dtype`].";
-    bf16 BF16 "As bf16; see [`Tensor::to_dtype`].";
-    i64 I64 "As i64; see [`Tensor::to_dtype`].";
-    i32 I32 "As i32; see [`Tensor::to_dtype`].";
-    u8 U8 "As u8; see [`Tensor::to_dtype`].";
-    bool Bool "As bool: whether nonzero; see [`Tensor::to_dtype`].";
+    /// As f32; see [`Tensor::to_dtype`]. Gradient: cast back.
+    ///
+    /// PyTorch: `torch.Tensor.float`. JAX: `x.astype(jnp.float32)`.
+    f32() => F32;
+    /// As f64; see [`Tensor::to_dtype`]. Gradient: cast back.
+    ///
+    /// PyTorch: `torch.Tensor.double`. JAX: `x.astype(jnp.float64)`.
+    f64() => F64;
+    /// As f16; see [`Tensor::to_dtype`]. Gradient: cast back.
+    ///
+    /// PyTorch: `torch.Tensor.half`. JAX: `x.astype(jnp.float16)`.
+    f16() => F16;
+    /// As bf16; see [`Tensor::to_dtype`]. Gradient: cast back.
+    ///
+    /// PyTorch: `torch.Tensor.bfloat16`. JAX: `x.astype(jnp.bfloat16)`.
+    bf16() => BF16;
+    /// As i64; see [`Tensor::to_dtype`]. No gradient.
+    ///
+    /// PyTorch: `torch.Tensor.long`. JAX: `x.astype(jnp.int64)`.
+    i64() => I64;
+    /// As i32; see [`Tensor::to_dtype`]. No gradient.
+    ///
+    /// PyTorch: `torch.Tensor.int`. JAX: `x.astype(jnp.int32)`.
+    i32() => I32;
+    /// As u8; see [`Tensor::to_dtype`]. No gradient.
+    ///
+    /// PyTorch: `torch.Tensor.byte`. JAX: `x.astype(jnp.uint8)`.
+    u8() => U8;
+    /// As bool: whether nonzero; see [`Tensor::to_dtype`]. No gradient.
+    ///
+    /// PyTorch: `torch.Tensor.bool`. JAX: `x.astype(jnp.bool_)`.
+    bool() => Bool;
 }

@@ -21,6 +21,8 @@ impl Tensor {
     /// Gradient: `dy` outside the part for the old tensor, `dy` of the part for the value (zero for one that was
     /// overwritten by a later one).
     ///
+    /// PyTorch: `x[..] = value`. JAX: `x.at[..].set(value)`.
+    ///
     /// # Errors
     /// The tensor becomes invalid if the index does not fit ([`Tensor::at`]), or if the value's dtype is another or
     /// its shape does not broadcast to the part's. An invalid tensor stays so.
@@ -43,6 +45,9 @@ impl Tensor {
     }
 
     /// This tensor with the part that an index names replaced: [`Tensor::set`] on a copy.
+    ///
+    /// Gradient: as of [`Tensor::set`].
+    /// PyTorch: `torch.index_put`. JAX: `x.at[..].set(value)`.
     ///
     /// ```
     /// # use retrograd::{step, Tensor};

@@ -12,6 +12,8 @@ pub use super::rng::manual_seed;
 impl Tensor {
     /// Elements of `values` in row-major order.
     ///
+    /// PyTorch: `torch.tensor`. JAX: `jnp.array`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// let x = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0], [2, 2]);
@@ -34,12 +36,16 @@ impl Tensor {
     }
 
     /// Elements of a vector, in row-major order. See [`Tensor::from_slice`].
+    ///
+    /// PyTorch: `torch.tensor`. JAX: `jnp.array`.
     #[track_caller]
     pub fn from_vec<T: Element>(values: Vec<T>, shape: impl IntoShape) -> Tensor {
         Tensor::from_slice(&values, shape)
     }
 
     /// `value` everywhere, in f32 (`.f64()` and its like convert). Takes no memory until written.
+    ///
+    /// PyTorch: `torch.full`. JAX: `jnp.full`.
     #[track_caller]
     pub fn full(shape: impl IntoShape, value: impl Into<Number>) -> Tensor {
         match shape.into_shape() {
@@ -49,36 +55,48 @@ impl Tensor {
     }
 
     /// Zeros in f32. Takes no memory until written.
+    ///
+    /// PyTorch: `torch.zeros`. JAX: `jnp.zeros`.
     #[track_caller]
     pub fn zeros(shape: impl IntoShape) -> Tensor {
         Tensor::full(shape, 0)
     }
 
     /// Ones in f32. Takes no memory until written.
+    ///
+    /// PyTorch: `torch.ones`. JAX: `jnp.ones`.
     #[track_caller]
     pub fn ones(shape: impl IntoShape) -> Tensor {
         Tensor::full(shape, 1)
     }
 
     /// Zeros of this tensor's shape and dtype.
+    ///
+    /// PyTorch: `torch.zeros_like`. JAX: `jnp.zeros_like`.
     #[track_caller]
     pub fn zeros_like(&self) -> Tensor {
         self.full_like(0)
     }
 
     /// Ones of this tensor's shape and dtype.
+    ///
+    /// PyTorch: `torch.ones_like`. JAX: `jnp.ones_like`.
     #[track_caller]
     pub fn ones_like(&self) -> Tensor {
         self.full_like(1)
     }
 
     /// `value` in this tensor's shape and dtype.
+    ///
+    /// PyTorch: `torch.full_like`. JAX: `jnp.full_like`.
     #[track_caller]
     pub fn full_like(&self, value: impl Into<Number>) -> Tensor {
         number_operand(value.into(), self, "full_like")
     }
 
     /// The identity matrix of the given size, in f32.
+    ///
+    /// PyTorch: `torch.eye`. JAX: `jnp.eye`.
     #[track_caller]
     pub fn eye(n: usize) -> Tensor {
         if let Err(message) = Shape::checked(&[n, n]) {
@@ -90,6 +108,8 @@ impl Tensor {
     }
 
     /// `0, 1, .., end - 1` as i64.
+    ///
+    /// PyTorch: `torch.arange`. JAX: `jnp.arange`.
     ///
     /// ```
     /// # use retrograd::Tensor;
@@ -107,6 +127,8 @@ impl Tensor {
     }
 
     /// `start, start + step, ..` as long as it has not reached `end`, in f64 if they are not whole, else i64.
+    ///
+    /// PyTorch: `torch.arange(start, end, step)`. JAX: `jnp.arange(start, stop, step)`.
     #[track_caller]
     pub fn arange_step(start: impl Into<Number>, end: impl Into<Number>, step: impl Into<Number>) -> Tensor {
         let (start, end, step) = (start.into(), end.into(), step.into());
@@ -128,6 +150,8 @@ impl Tensor {
     }
 
     /// `n` numbers evenly spaced from `start` to `end`, both included, in f32.
+    ///
+    /// PyTorch: `torch.linspace`. JAX: `jnp.linspace`.
     #[track_caller]
     pub fn linspace(start: f64, end: f64, n: usize) -> Tensor {
         if let Err(message) = Shape::checked(&[n]) {
@@ -140,24 +164,32 @@ impl Tensor {
     }
 
     /// Numbers uniform in [0, 1), in f32, from the global generator ([`manual_seed`]).
+    ///
+    /// PyTorch: `torch.rand`. JAX: `jax.random.uniform`.
     #[track_caller]
     pub fn rand(shape: impl IntoShape) -> Tensor {
         draw("rand", shape, Distribution::Uniform, DType::F32)
     }
 
     /// Normally distributed numbers, mean 0 and variance 1, in f32, from the global generator ([`manual_seed`]).
+    ///
+    /// PyTorch: `torch.randn`. JAX: `jax.random.normal`.
     #[track_caller]
     pub fn randn(shape: impl IntoShape) -> Tensor {
         draw("randn", shape, Distribution::Normal, DType::F32)
     }
 
     /// One with probability `p`, else zero, in f32, from the global generator ([`manual_seed`]).
+    ///
+    /// PyTorch: `torch.bernoulli`. JAX: `jax.random.bernoulli`.
     #[track_caller]
     pub fn bernoulli(shape: impl IntoShape, p: f64) -> Tensor {
         Tensor::rand(shape).lt(p).f32()
     }
 
     /// The numbers `0..n` (i64) in random order, from the global generator ([`manual_seed`]).
+    ///
+    /// PyTorch: `torch.randperm`. JAX: `jax.random.permutation`.
     #[track_caller]
     pub fn randperm(n: usize) -> Tensor {
         match Shape::checked(&[n]) {

@@ -266,6 +266,8 @@ impl Tensor {
     ///
     /// Gradient: zero outside the part; added up where a position is picked more than once.
     ///
+    /// PyTorch: `x[..]`. JAX: `x[..]`.
+    ///
     /// # Errors
     /// The result is invalid if an integer is out of range, if there are more items than axes, if a mask's shape is
     /// not that of its axes, or if index tensors do not broadcast. (Ranges are cut to the axis instead.)

@@ -10,6 +10,8 @@ use crate::tensor::DType;
 impl Tensor {
     /// Axis lengths.
     ///
+    /// PyTorch: `torch.Tensor.shape`. JAX: `x.shape`.
+    ///
     /// # Panics
     /// Unwinds with the tensor's error if it is invalid; [`crate::Grad::call`] and its like turn that into `Err`.
     #[track_caller]
@@ -19,6 +21,8 @@ impl Tensor {
 
     /// Element type.
     ///
+    /// PyTorch: `torch.Tensor.dtype`. JAX: `x.dtype`.
+    ///
     /// # Panics
     /// As [`Tensor::shape`].
     #[track_caller]
@@ -27,6 +31,8 @@ impl Tensor {
     }
 
     /// Length of an axis; a negative one counts from the end.
+    ///
+    /// PyTorch: `torch.Tensor.size`. JAX: `x.shape[axis]`.
     ///
     /// # Panics
     /// As [`Tensor::shape`], and if there is no such axis.
@@ -41,6 +47,8 @@ impl Tensor {
 
     /// Number of axes.
     ///
+    /// PyTorch: `torch.Tensor.dim`. JAX: `x.ndim`.
+    ///
     /// # Panics
     /// As [`Tensor::shape`].
     #[track_caller]
@@ -49,6 +57,8 @@ impl Tensor {
     }
 
     /// Number of elements.
+    ///
+    /// PyTorch: `torch.Tensor.numel`. JAX: `x.size`.
     ///
     /// # Panics
     /// As [`Tensor::shape`].
@@ -66,6 +76,8 @@ impl Tensor {
     }
 
     /// The one element as `T`, converted if the dtype is another: a tensor of one element, whatever its rank.
+    ///
+    /// PyTorch: `torch.Tensor.item`. JAX: `x.item()`.
     ///
     /// # Errors
     /// If there is not exactly one element, the tensor is invalid, or it has no value (inside `vmap`, or in a
@@ -94,6 +106,8 @@ impl Tensor {
     }
 
     /// All elements in row-major order, converted to `T` if the dtype is another.
+    ///
+    /// PyTorch: `torch.Tensor.tolist`. JAX: `x.tolist()`.
     ///
     /// # Errors
     /// If the tensor is invalid or has no value (inside `vmap`, or in a trace).
@@ -149,6 +163,8 @@ impl Tensor {
 
     /// Whether shapes are equal and all elements are: `|a - b| <= absolute + relative * |b|`. NaN is close to NaN.
     ///
+    /// PyTorch: `torch.allclose`. JAX: `jnp.allclose`.
+    ///
     /// # Errors
     /// If either has no value.
     #[track_caller]
@@ -165,6 +181,8 @@ impl Tensor {
     }
 
     /// Whether the elements are concrete and lie row-major without gaps.
+    ///
+    /// PyTorch: `torch.Tensor.is_contiguous`. JAX: none.
     pub fn is_contiguous(&self) -> bool {
         self.concrete().is_some_and(|array| array.is_contiguous())
     }

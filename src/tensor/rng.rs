@@ -29,23 +29,31 @@ pub struct Rng {
 
 impl Rng {
     /// A generator at the start of the sequence that `seed` names.
+    ///
+    /// PyTorch: `torch.Generator`. JAX: `jax.random.key`.
     pub fn seed(seed: u64) -> Rng {
         Rng { key: Tensor::from([seed as i64, 0]) }
     }
 
     /// Uniform numbers in [0, 1), in f32.
+    ///
+    /// PyTorch: `torch.rand(generator=..)`. JAX: `jax.random.uniform`.
     #[track_caller]
     pub fn rand(&mut self, shape: impl IntoShape) -> Tensor {
         self.draw("rand", shape, Distribution::Uniform)
     }
 
     /// Normally distributed numbers, mean 0 and variance 1, in f32.
+    ///
+    /// PyTorch: `torch.randn(generator=..)`. JAX: `jax.random.normal`.
     #[track_caller]
     pub fn randn(&mut self, shape: impl IntoShape) -> Tensor {
         self.draw("randn", shape, Distribution::Normal)
     }
 
     /// One with probability `p`, else zero, in f32.
+    ///
+    /// PyTorch: `torch.bernoulli(generator=..)`. JAX: `jax.random.bernoulli`.
     #[track_caller]
     pub fn bernoulli(&mut self, shape: impl IntoShape, p: f64) -> Tensor {
         self.rand(shape).lt(p).f32()
@@ -53,6 +61,8 @@ impl Rng {
 
     /// `n` generators, independent of each other and of what this one yields later; as one whose leaf has a first
     /// axis of `n`, to be mapped over with `vmap`.
+    ///
+    /// PyTorch: none. JAX: `jax.random.split`.
     #[track_caller]
     pub fn split(&mut self, n: usize) -> Rng {
         // Seeds of their own, drawn from this generator: 2^52 of them, as whole numbers in f64.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::{root, run};
 
 const HELP: &str = "\
-Formatting, lints, documentation and examples, cheapest first; stops at the first failure.
+Formatting, lints, the list of operations, documentation and examples, cheapest first; stops at the first failure.
 
 Usage: cargo xtask check
 
@@ -37,6 +37,8 @@ fn check() -> Result<(), String> {
     if component("clippy", "clippy", &mut left_out) {
         run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     }
+    println!("$ cargo xtask operations --check");
+    crate::operations::check()?;
     run(cargo().args(["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     run(cargo().args(["build", "--release", "--examples"]))?;
     match &left_out[..] {

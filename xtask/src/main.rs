@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask check` before a commit, `cargo xtask bench` before a claim of speed.
+//! The project's own commands: `cargo xtask check` before a commit, `cargo xtask bench` before a claim of speed,
+//! `cargo xtask operations` after a change to a public operation.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -6,6 +7,7 @@ use std::process::{Command, ExitCode};
 mod bench;
 mod check;
 mod memcheck;
+mod operations;
 
 const HELP: &str = "\
 The project's own commands.
@@ -13,9 +15,10 @@ The project's own commands.
 Usage: cargo xtask <command>
 
 Commands:
-  check    Formatting, lints, documentation, examples: what CI runs after the tests, cheapest first
-  bench    Our benchmark and the peers' in turns, and the ratios of their times
-  memcheck The unit tests of `tensor/` under valgrind
+  check       Formatting, lints, documentation, examples: what CI runs after the tests, cheapest first
+  bench       Our benchmark and the peers' in turns, and the ratios of their times
+  memcheck    The unit tests of `tensor/` under valgrind
+  operations  The list of public operations, docs/operations.md
 
 `cargo xtask <command> --help` says more.";
 
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         Some(("check", rest)) => check::main(rest),
         Some(("bench", rest)) => bench::main(rest),
         Some(("memcheck", rest)) => memcheck::main(rest),
+        Some(("operations", rest)) => operations::main(rest),
         None | Some(("help" | "--help" | "-h", _)) => {
             println!("{HELP}");
             Ok(())

@@ -8,6 +8,8 @@ impl Tensor {
     /// Class numbers (integers) as rows of zeros with a one: a last axis of length `classes`, f32. No gradient.
     /// A number outside `0..classes` gives a row of zeros.
     ///
+    /// PyTorch: `torch.nn.functional.one_hot`. JAX: `jax.nn.one_hot`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// let rows = Tensor::from([1i64, 0]).one_hot(2);
@@ -26,6 +28,8 @@ impl Tensor {
 
     /// Rows of this table `[n, ..]` at the numbers in `index`, whose axes take the first one's place.
     /// Gradient: added up in the rows that were read.
+    ///
+    /// PyTorch: `torch.nn.functional.embedding`. JAX: `jnp.take`.
     #[track_caller]
     pub fn embedding(&self, index: &Tensor) -> Tensor {
         self.index_select(0, index)
@@ -33,6 +37,8 @@ impl Tensor {
 
     /// The mean cross-entropy of scores `[.., classes]` against class numbers `[..]`: `-log softmax(x)[class]`.
     /// Gradient: `(softmax(x) - one_hot(class)) / n`.
+    ///
+    /// PyTorch: `torch.nn.functional.cross_entropy`. JAX: none.
     #[track_caller]
     pub fn cross_entropy(&self, classes: &Tensor) -> Tensor {
         let classes = match classes.error() {

@@ -8,6 +8,8 @@ use crate::tensor::Tensor;
 impl Tensor {
     /// With a new axis of length 1 before `axis`; -1 makes it the last. Gradient: `dy` without it.
     ///
+    /// PyTorch: `torch.unsqueeze`. JAX: `jnp.expand_dims`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// assert_eq!(Tensor::zeros([2, 3]).unsqueeze(1).shape(), [2, 1, 3]);
@@ -30,6 +32,8 @@ impl Tensor {
     }
 
     /// Without an axis, whose length is 1. Gradient: `dy` with it.
+    ///
+    /// PyTorch: `torch.squeeze`. JAX: `jnp.squeeze`.
     #[track_caller]
     pub fn squeeze(&self, axis: isize) -> Tensor {
         match self.axis_or("squeeze", axis) {
@@ -46,6 +50,8 @@ impl Tensor {
     }
 
     /// All axes from `start` to `end`, both included, as one. Gradient: `dy` under the old shape.
+    ///
+    /// PyTorch: `torch.flatten`. JAX: `jax.lax.collapse`.
     #[track_caller]
     pub fn flatten(&self, start: isize, end: isize) -> Tensor {
         match (self.axis_or("flatten", start), self.axis_or("flatten", end)) {
@@ -68,6 +74,8 @@ impl Tensor {
     }
 
     /// Tensors of one shape along a new axis. Gradient: each gets its part of `dy`.
+    ///
+    /// PyTorch: `torch.stack`. JAX: `jnp.stack`.
     #[track_caller]
     pub fn stack(tensors: &[Tensor], axis: isize) -> Tensor {
         let Some(first) = tensors.first() else {
@@ -90,6 +98,8 @@ impl Tensor {
 
     /// Parts of the given lengths, one after the other along an axis; lengths add up to the axis'.
     /// Gradient: the parts' cotangents, put together.
+    ///
+    /// PyTorch: `torch.split`. JAX: `jnp.split`.
     ///
     /// Where that cannot be, the parts are invalid tensors.
     #[track_caller]
@@ -114,6 +124,8 @@ impl Tensor {
 
     /// `n` parts of equal length along an axis, the last one shorter if it does not divide.
     /// Gradient: the parts' cotangents, put together.
+    ///
+    /// PyTorch: `torch.chunk`. JAX: none.
     #[track_caller]
     pub fn chunk(&self, n: usize, axis: isize) -> Vec<Tensor> {
         let have = match self.axis_or("chunk", axis) {

@@ -7,6 +7,8 @@ use crate::tensor::Tensor;
 
 impl Tensor {
     /// The mean of all elements. Gradient: `dy / n`, repeated.
+    ///
+    /// PyTorch: `torch.mean`. JAX: `jnp.mean`.
     #[track_caller]
     pub fn mean(&self) -> Tensor {
         let axes: Vec<isize> = (0..self.rank_or_zero() as isize).collect();
@@ -17,6 +19,8 @@ impl Tensor {
     }
 
     /// The mean over one or several axes, which go. Gradient: `dy / n`, repeated.
+    ///
+    /// PyTorch: `torch.mean(dim=..)`. JAX: `jnp.mean(axis=..)`.
     #[track_caller]
     pub fn mean_dim(&self, axes: impl IntoAxes) -> Tensor {
         self.mean_over("mean_dim", axes.as_axes())
@@ -31,6 +35,8 @@ impl Tensor {
     }
 
     /// The mean over one or several axes, which stay with length 1. Gradient: `dy / n`, repeated.
+    ///
+    /// PyTorch: `torch.mean(dim=.., keepdim=True)`. JAX: `jnp.mean(axis=.., keepdims=True)`.
     #[track_caller]
     pub fn mean_keepdim(&self, axes: impl IntoAxes) -> Tensor {
         self.mean_over("mean_keepdim", axes.as_axes()).keeping(self, axes.as_axes())
@@ -38,6 +44,8 @@ impl Tensor {
 
     /// The variance over one or several axes, which go: squared deviations from the mean, divided by
     /// `n - correction` (1: unbiased, as PyTorch's default; 0: as NumPy's). Gradient: of its parts.
+    ///
+    /// PyTorch: `torch.var(dim=..)`. JAX: `jnp.var(axis=..)`.
     #[track_caller]
     pub fn var_dim(&self, axes: impl IntoAxes, correction: usize) -> Tensor {
         self.var_over("var_dim", axes.as_axes(), correction)
@@ -55,6 +63,9 @@ impl Tensor {
     }
 
     /// The variance of all elements. See [`Tensor::var_dim`].
+    ///
+    /// Gradient: `dx = dy * 2 * (x - mean) / (n - correction)`.
+    /// PyTorch: `torch.var`. JAX: `jnp.var`.
     #[track_caller]
     pub fn var(&self, correction: usize) -> Tensor {
         let axes: Vec<isize> = (0..self.rank_or_zero() as isize).collect();
@@ -62,12 +73,18 @@ impl Tensor {
     }
 
     /// The standard deviation over one or several axes, which go. See [`Tensor::var_dim`].
+    ///
+    /// Gradient: `dx = dy * (x - mean) / ((n - correction) * y)`.
+    /// PyTorch: `torch.std(dim=..)`. JAX: `jnp.std(axis=..)`.
     #[track_caller]
     pub fn std_dim(&self, axes: impl IntoAxes, correction: usize) -> Tensor {
         self.var_dim(axes, correction).sqrt()
     }
 
     /// The standard deviation of all elements. See [`Tensor::var_dim`].
+    ///
+    /// Gradient: `dx = dy * (x - mean) / ((n - correction) * y)`.
+    /// PyTorch: `torch.std`. JAX: `jnp.std`.
     #[track_caller]
     pub fn std(&self, correction: usize) -> Tensor {
         self.var(correction).sqrt()
@@ -96,6 +113,8 @@ impl Tensor {
     }
 
     /// `log(sum(exp(x)))` over one or several axes, which go, without overflow. Gradient: `dy * softmax(x)`.
+    ///
+    /// PyTorch: `torch.logsumexp`. JAX: `jax.nn.logsumexp`.
     #[track_caller]
     pub fn logsumexp(&self, axes: impl IntoAxes) -> Tensor {
         let axes = axes.as_axes();
@@ -114,6 +133,8 @@ impl Tensor {
     }
 
     /// `exp(x) / sum(exp(x))` along an axis, without overflow. Gradient: `dx = y * (dy - sum(dy * y))`.
+    ///
+    /// PyTorch: `torch.softmax`. JAX: `jax.nn.softmax`.
     #[track_caller]
     pub fn softmax(&self, axis: isize) -> Tensor {
         match self.count("softmax", &[axis]) {
@@ -128,6 +149,8 @@ impl Tensor {
     }
 
     /// `log(softmax(x))` along an axis, without overflow. Gradient: `dx = dy - softmax(x) * sum(dy)`.
+    ///
+    /// PyTorch: `torch.log_softmax`. JAX: `jax.nn.log_softmax`.
     #[track_caller]
     pub fn log_softmax(&self, axis: isize) -> Tensor {
         match self.count("log_softmax", &[axis]) {
@@ -142,6 +165,8 @@ impl Tensor {
     }
 
     /// The Euclidean norm of all elements. Gradient: `dx = dy * x / y`, 0 at 0.
+    ///
+    /// PyTorch: `torch.linalg.vector_norm`. JAX: `jnp.linalg.norm`.
     #[track_caller]
     pub fn norm(&self) -> Tensor {
         let axes: Vec<isize> = (0..self.rank_or_zero() as isize).collect();
@@ -149,6 +174,8 @@ impl Tensor {
     }
 
     /// The Euclidean norm over one or several axes, which go. Gradient: `dx = dy * x / y`, 0 where `y` is 0.
+    ///
+    /// PyTorch: `torch.linalg.vector_norm(dim=..)`. JAX: `jnp.linalg.norm(axis=..)`.
     #[track_caller]
     pub fn norm_dim(&self, axes: impl IntoAxes) -> Tensor {
         self.norm_over("norm_dim", axes.as_axes())

@@ -1,5 +1,5 @@
-//! The inputs on which every primitive is held to its laws: one row or more a primitive, and a row for each bug
-//! that was ever found in one.
+//! The inputs on which every operation is held to the laws: one row or more for each public one, and a row for each
+//! bug that was ever found in one. `cargo xtask operations` tells from them what an operation works on.
 
 mod contraction;
 mod convolution;
@@ -10,21 +10,29 @@ mod trunk;
 
 use crate::tensor::{Rng, Tensor};
 
-/// A function made of one primitive (or of a method that binds it), with inputs to try it on.
+/// A function that calls one method, with inputs to try it on.
 pub(crate) struct Sample {
+    /// The method's name, or that of a primitive that no method stands for.
     pub(crate) name: &'static str,
     pub(crate) inputs: Vec<Tensor>,
     pub(crate) f: fn(&[Tensor]) -> Tensor,
     /// Whether the derivative may be compared with a difference here: no kink, no tie.
     pub(crate) smooth: bool,
+    /// Whether it works without values, in a trace and under vmap. What picks by a mask does not.
+    pub(crate) symbolic: bool,
 }
 
 fn row(name: &'static str, inputs: Vec<Tensor>, f: fn(&[Tensor]) -> Tensor) -> Sample {
-    Sample { name, inputs, f, smooth: true }
+    Sample { name, inputs, f, smooth: true, symbolic: true }
 }
 
 fn rough(name: &'static str, inputs: Vec<Tensor>, f: fn(&[Tensor]) -> Tensor) -> Sample {
     Sample { smooth: false, ..row(name, inputs, f) }
+}
+
+/// A function whose result has a shape that depends on values.
+fn picking(name: &'static str, inputs: Vec<Tensor>, f: fn(&[Tensor]) -> Tensor) -> Sample {
+    Sample { symbolic: false, ..row(name, inputs, f) }
 }
 
 /// Normally distributed numbers in f64.
@@ -37,7 +45,7 @@ fn positive(seed: u64, shape: &[usize]) -> Tensor {
     Rng::seed(seed).rand(shape).f64() + 0.5
 }
 
-/// Every primitive's rows.
+/// All rows.
 pub(crate) fn samples() -> Vec<Sample> {
     [
         trunk::rows(),
