@@ -107,7 +107,7 @@ impl Tensor {
     ///
     /// Gradient: `dy` at the places (zero for an element that was overwritten).
     ///
-    /// PyTorch: `F.max_unpool2d`. JAX: none.
+    /// PyTorch: `torch.nn.functional.max_unpool2d`. JAX: none.
     ///
     /// ```
     /// # use retrograd::Tensor;
@@ -151,46 +151,91 @@ impl Tensor {
 }
 
 macro_rules! adaptive_pools {
-    ($($rank:literal $average:ident $max:ident $max_with:ident $axes:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident -> $result:ty => |$x:ident, $size:ident| $body:expr;)*) => {
         impl Tensor {$(
-            #[doc = concat!(
-                "Means over the last axes, ", $axes, ", cut into `size` windows each, as even as can be: window `i` \
-                 is `floor(i * n / size)..ceil((i + 1) * n / size)`.\n\n",
-                "Gradient: `dy / n` at all elements of the window.\n\n",
-                "PyTorch: `F.", stringify!($average), "`. JAX: none."
-            )]
+            $(#[doc = $doc])*
             #[track_caller]
-            pub fn $average(&self, size: impl IntoLengths) -> Tensor {
-                self.adaptive_averaged(stringify!($average), $rank, &size.into_lengths())
-            }
-
-            #[doc = concat!(
-                "The greatest elements over the last axes, ", $axes, ", cut into windows as \
-                 [`Tensor::", stringify!($average), "`] does.\n\n",
-                "Gradient: `dy` at the greatest element, the first of equal ones.\n\n",
-                "PyTorch: `F.", stringify!($max), "`. JAX: none."
-            )]
-            #[track_caller]
-            pub fn $max(&self, size: impl IntoLengths) -> Tensor {
-                self.adaptive_maximum(stringify!($max), $rank, &size.into_lengths()).0
-            }
-
-            #[doc = concat!(
-                "As [`Tensor::", stringify!($max), "`], with the row-major number (i64) of each greatest element among \
-                 the last axes of the input.\n\n",
-                "Gradient: of the values, as there; none of the numbers.\n\n",
-                "PyTorch: `F.", stringify!($max), "(return_indices=True)`. JAX: none."
-            )]
-            #[track_caller]
-            pub fn $max_with(&self, size: impl IntoLengths) -> (Tensor, Tensor) {
-                self.adaptive_maximum(stringify!($max_with), $rank, &size.into_lengths())
+            pub fn $name(&self, size: impl IntoLengths) -> $result {
+                let ($x, $size) = (self, size.into_lengths());
+                $body
             }
         )*}
     };
 }
 
 adaptive_pools! {
-    1 adaptive_avg_pool1d adaptive_max_pool1d adaptive_max_pool1d_with_indices "length";
-    2 adaptive_avg_pool2d adaptive_max_pool2d adaptive_max_pool2d_with_indices "height and width";
-    3 adaptive_avg_pool3d adaptive_max_pool3d adaptive_max_pool3d_with_indices "depth, height and width";
+    /// Means over the last axis, cut into `size` windows, as even as can be: window `i` of `n` positions is
+    /// `floor(i * n / size)..ceil((i + 1) * n / size)`.
+    ///
+    /// Gradient: `dy / n` at all elements of the window.
+    ///
+    /// PyTorch: `torch.nn.functional.adaptive_avg_pool1d`. JAX: none.
+    adaptive_avg_pool1d -> Tensor => |x, size| x.adaptive_averaged("adaptive_avg_pool1d", 1, &size);
+
+    /// The greatest elements over the last axis, cut into windows as [`Tensor::adaptive_avg_pool1d`] does.
+    ///
+    /// Gradient: `dy` at the greatest element, the first of equal ones.
+    ///
+    /// PyTorch: `torch.nn.functional.adaptive_max_pool1d`. JAX: none.
+    adaptive_max_pool1d -> Tensor => |x, size| x.adaptive_maximum("adaptive_max_pool1d", 1, &size).0;
+
+    /// Values as of [`Tensor::adaptive_max_pool1d`], and the row-major number (i64) of each among the last axis of the
+    /// input.
+    ///
+    /// Gradient: of the values, `dy` at the greatest element; none of the numbers.
+    ///
+    /// PyTorch: `torch.nn.functional.adaptive_max_pool1d(return_indices=True)`. JAX: none.
+    adaptive_max_pool1d_with_indices -> (Tensor, Tensor) => |x, size| {
+        x.adaptive_maximum("adaptive_max_pool1d_with_indices", 1, &size)
+    };
+
+    /// Means over the last two axes, cut into `size` windows each, as even as can be: window `i` of `n` positions is
+    /// `floor(i * n / size)..ceil((i + 1) * n / size)`.
+    ///
+    /// Gradient: `dy / n` at all elements of the window.
+    ///
+    /// PyTorch: `torch.nn.functional.adaptive_avg_pool2d`. JAX: none.
+    adaptive_avg_pool2d -> Tensor => |x, size| x.adaptive_averaged("adaptive_avg_pool2d", 2, &size);
+
+    /// The greatest elements over the last two axes, cut into windows as [`Tensor::adaptive_avg_pool2d`] does.
+    ///
+    /// Gradient: `dy` at the greatest element, the first of equal ones.
+    ///
+    /// PyTorch: `torch.nn.functional.adaptive_max_pool2d`. JAX: none.
+    adaptive_max_pool2d -> Tensor => |x, size| x.adaptive_maximum("adaptive_max_pool2d", 2, &size).0;
+
+    /// Values as of [`Tensor::adaptive_max_pool2d`], and the row-major number (i64) of each among the last two axes of the
+    /// input.
+    ///
+    /// Gradient: of the values, `dy` at the greatest element; none of the numbers.
+    ///
+    /// PyTorch: `torch.nn.functional.adaptive_max_pool2d(return_indices=True)`. JAX: none.
+    adaptive_max_pool2d_with_indices -> (Tensor, Tensor) => |x, size| {
+        x.adaptive_maximum("adaptive_max_pool2d_with_indices", 2, &size)
+    };
+
+    /// Means over the last three axes, cut into `size` windows each, as even as can be: window `i` of `n` positions is
+    /// `floor(i * n / size)..ceil((i + 1) * n / size)`.
+    ///
+    /// Gradient: `dy / n` at all elements of the window.
+    ///
+    /// PyTorch: `torch.nn.functional.adaptive_avg_pool3d`. JAX: none.
+    adaptive_avg_pool3d -> Tensor => |x, size| x.adaptive_averaged("adaptive_avg_pool3d", 3, &size);
+
+    /// The greatest elements over the last three axes, cut into windows as [`Tensor::adaptive_avg_pool3d`] does.
+    ///
+    /// Gradient: `dy` at the greatest element, the first of equal ones.
+    ///
+    /// PyTorch: `torch.nn.functional.adaptive_max_pool3d`. JAX: none.
+    adaptive_max_pool3d -> Tensor => |x, size| x.adaptive_maximum("adaptive_max_pool3d", 3, &size).0;
+
+    /// Values as of [`Tensor::adaptive_max_pool3d`], and the row-major number (i64) of each among the last three axes of the
+    /// input.
+    ///
+    /// Gradient: of the values, `dy` at the greatest element; none of the numbers.
+    ///
+    /// PyTorch: `torch.nn.functional.adaptive_max_pool3d(return_indices=True)`. JAX: none.
+    adaptive_max_pool3d_with_indices -> (Tensor, Tensor) => |x, size| {
+        x.adaptive_maximum("adaptive_max_pool3d_with_indices", 3, &size)
+    };
 }

@@ -253,44 +253,91 @@ impl Tensor {
 }
 
 macro_rules! convolutions {
-    ($($rank:literal $conv:ident $transpose:ident $axes:literal $jax:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident $direction:ident $rank:literal;)*) => {
         impl Tensor {$(
-            #[doc = concat!(
-                "The convolution (as networks have it: a correlation) of `[n, c, ", $axes, "]`, or of one image without \
-                 the first axis, with a weight `[out, c / groups, ", $axes, "]`: ",
-                "`y[n, o, p] = bias[o] + sum of x[n, c, p * stride + k * dilation - padding] * w[o, c, k]`.\n\n",
-                "# Errors\nThe result is invalid if channels, groups or the bias do not fit, or if the kernel is longer \
-                 than the padded input.\n\n",
-                "Gradient: `dx = ", stringify!($transpose), "(dy, w)`, `dw` the correlation of `x` and `dy`, the \
-                 bias' the sum of `dy` over all but channels.\n\n",
-                "PyTorch: `F.", stringify!($conv), "`. JAX: `", $jax, "`."
-            )]
+            $(#[doc = $doc])*
             #[track_caller]
-            pub fn $conv(&self, weight: &Tensor, options: Conv) -> Tensor {
-                self.convolved(stringify!($conv), Direction::Forward, $rank, weight, &options)
-            }
-
-            #[doc = concat!(
-                "The transposed convolution of `[n, c, ", $axes, "]`, or of one image without the first axis, with a \
-                 weight `[c, out / groups, ", $axes, "]`: the derivative of [`Tensor::", stringify!($conv), "`] with \
-                 the same options in its input. A length `l` becomes `(l - 1) * stride + (k - 1) * dilation + 1 - \
-                 padding + output_padding`, padding counted on both sides.\n\n",
-                "# Errors\nThe result is invalid if channels, groups or the bias do not fit, if `output_padding` is not \
-                 below the stride, or if padding leaves nothing.\n\n",
-                "Gradient: `dx = ", stringify!($conv), "(dy, w)`, `dw` the correlation of `dy` and `x`, the bias' the \
-                 sum of `dy` over all but channels.\n\n",
-                "PyTorch: `F.", stringify!($transpose), "`. JAX: `lax.conv_transpose`."
-            )]
-            #[track_caller]
-            pub fn $transpose(&self, weight: &Tensor, options: Conv) -> Tensor {
-                self.convolved(stringify!($transpose), Direction::Transposed, $rank, weight, &options)
+            pub fn $name(&self, weight: &Tensor, options: Conv) -> Tensor {
+                self.convolved(stringify!($name), Direction::$direction, $rank, weight, &options)
             }
         )*}
     };
 }
 
 convolutions! {
-    1 conv1d conv_transpose1d "length" "lax.conv_general_dilated";
-    2 conv2d conv_transpose2d "height, width" "lax.conv";
-    3 conv3d conv_transpose3d "depth, height, width" "lax.conv_general_dilated";
+    /// The convolution of signals `[n, c, length]`, or of one without the first axis, with a weight
+    /// `[out, c / groups, kernel]`; see [`Tensor::conv2d`].
+    ///
+    /// Gradient: `dx = dy.conv_transpose1d(w)`, `dw` the correlation of `x` and `dy`.
+    ///
+    /// PyTorch: `torch.nn.functional.conv1d`. JAX: `jax.lax.conv_general_dilated`.
+    conv1d Forward 1;
+
+    /// The convolution (as networks have it: a correlation) of images `[n, c, height, width]`, or of one without the
+    /// first axis, with a weight `[out, c / groups, height, width]`:
+    /// `y[n, o, p] = bias[o] + sum of x[n, c, p * stride + k * dilation - padding] * w[o, c, k]`.
+    ///
+    /// # Errors
+    /// The result is invalid if channels, groups or the bias do not fit, or if the kernel is longer than the padded
+    /// input.
+    ///
+    /// Gradient: `dx = dy.conv_transpose2d(w)`, `dw` the correlation of `x` and `dy`, the bias' the sum of `dy` over
+    /// all axes but the channels'. See Dumoulin and Visin, arXiv:1603.07285.
+    ///
+    /// PyTorch: `torch.nn.functional.conv2d`. JAX: `jax.lax.conv_general_dilated`.
+    ///
+    /// ```
+    /// # use retrograd::{Conv, Tensor};
+    /// let x = Tensor::from([[1.0, 2.0, 4.0], [0.0, 1.0, 3.0]]).reshape([1, 1, 2, 3]);
+    /// let w = Tensor::from([[1.0, -1.0]]).reshape([1, 1, 1, 2]);
+    /// assert_eq!(x.conv2d(&w, Conv::new()).to_vec::<f64>()?, [-1.0, -2.0, -1.0, -2.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    conv2d Forward 2;
+
+    /// The convolution of volumes `[n, c, depth, height, width]`, or of one without the first axis, with a weight
+    /// `[out, c / groups, depth, height, width]`; see [`Tensor::conv2d`].
+    ///
+    /// Gradient: `dx = dy.conv_transpose3d(w)`, `dw` the correlation of `x` and `dy`.
+    ///
+    /// PyTorch: `torch.nn.functional.conv3d`. JAX: `jax.lax.conv_general_dilated`.
+    conv3d Forward 3;
+
+    /// The transposed convolution of signals `[n, c, length]`, or of one without the first axis, with a weight
+    /// `[c, out / groups, kernel]`; see [`Tensor::conv_transpose2d`].
+    ///
+    /// Gradient: `dx = dy.conv1d(w)`, `dw` the correlation of `dy` and `x`.
+    ///
+    /// PyTorch: `torch.nn.functional.conv_transpose1d`. JAX: `jax.lax.conv_transpose`.
+    conv_transpose1d Transposed 1;
+
+    /// The transposed convolution of images `[n, c, height, width]`, or of one without the first axis, with a weight
+    /// `[c, out / groups, height, width]`: the derivative of [`Tensor::conv2d`] with the same options in its input.
+    /// A length `l` becomes `(l - 1) * stride + (k - 1) * dilation + 1 + output_padding`, less the padding on both
+    /// sides.
+    ///
+    /// # Errors
+    /// The result is invalid if channels, groups or the bias do not fit, if `output_padding` is not below the stride,
+    /// or if padding leaves nothing.
+    ///
+    /// Gradient: `dx = dy.conv2d(w)`, `dw` the correlation of `dy` and `x`, the bias' the sum of `dy` over all axes
+    /// but the channels'.
+    ///
+    /// PyTorch: `torch.nn.functional.conv_transpose2d`. JAX: `jax.lax.conv_transpose`.
+    ///
+    /// ```
+    /// # use retrograd::{Conv, Tensor};
+    /// let (y, w) = (Tensor::randn([8, 16, 7, 7]), Tensor::randn([16, 3, 4, 4]));
+    /// let x = y.conv_transpose2d(&w, Conv::new().stride(2).padding(1));
+    /// assert_eq!(x.shape(), [8, 3, 14, 14]);
+    /// ```
+    conv_transpose2d Transposed 2;
+
+    /// The transposed convolution of volumes `[n, c, depth, height, width]`, or of one without the first axis, with a
+    /// weight `[c, out / groups, depth, height, width]`; see [`Tensor::conv_transpose2d`].
+    ///
+    /// Gradient: `dx = dy.conv3d(w)`, `dw` the correlation of `dy` and `x`.
+    ///
+    /// PyTorch: `torch.nn.functional.conv_transpose3d`. JAX: `jax.lax.conv_transpose`.
+    conv_transpose3d Transposed 3;
 }

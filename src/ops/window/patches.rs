@@ -53,7 +53,7 @@ impl Tensor {
     ///
     /// Gradient: columns added up ([`Tensor::col2im`]).
     ///
-    /// PyTorch: `F.unfold`. JAX: `lax.conv_general_dilated_patches`.
+    /// PyTorch: `torch.nn.functional.unfold`. JAX: `jax.lax.conv_general_dilated_patches`.
     ///
     /// ```
     /// # use retrograd::{Pool, Tensor};
@@ -105,7 +105,7 @@ impl Tensor {
     ///
     /// Gradient: `dx = dy.im2col(pool)`.
     ///
-    /// PyTorch: `F.fold`. JAX: none.
+    /// PyTorch: `torch.nn.functional.fold`. JAX: none.
     #[track_caller]
     pub fn col2im(&self, size: impl IntoLengths, pool: impl Into<Pool>) -> Tensor {
         if self.error().is_some() {

@@ -220,57 +220,109 @@ impl Tensor {
 }
 
 macro_rules! pools {
-    ($($rank:literal $max:ident $max_with:ident $average:ident $norm:ident $axes:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident($($p:ident: f64)?) -> $result:ty => |$x:ident, $pool:ident| $body:expr;)*) => {
         impl Tensor {$(
-            #[doc = concat!(
-                "The greatest element of every window over the last axes, ", $axes, "; NaN if there is one. Padding \
-                 is never the greatest.\n\n",
-                "Gradient: `dy` at the greatest element, the first of equal ones.\n\n",
-                "PyTorch: `F.", stringify!($max), "`. JAX: `lax.reduce_window`."
-            )]
+            $(#[doc = $doc])*
             #[track_caller]
-            pub fn $max(&self, pool: impl Into<Pool>) -> Tensor {
-                self.max_pooled(stringify!($max), $rank, &pool.into()).0
-            }
-
-            #[doc = concat!(
-                "As [`Tensor::", stringify!($max), "`], with the row-major number (i64) of each greatest element among \
-                 the last axes of the input: what [`Tensor::max_unpool`] takes.\n\n",
-                "Gradient: of the values, as there; none of the numbers.\n\n",
-                "PyTorch: `F.", stringify!($max), "(return_indices=True)`. JAX: none."
-            )]
-            #[track_caller]
-            pub fn $max_with(&self, pool: impl Into<Pool>) -> (Tensor, Tensor) {
-                self.max_pooled(stringify!($max_with), $rank, &pool.into())
-            }
-
-            #[doc = concat!(
-                "The mean of every window over the last axes, ", $axes, "; zeros of padding count, unless the pool \
-                 says [`Pool::exclude_padding`].\n\n",
-                "Gradient: `dy / n` at all elements of the window.\n\n",
-                "PyTorch: `F.", stringify!($average), "`. JAX: `lax.reduce_window`."
-            )]
-            #[track_caller]
-            pub fn $average(&self, pool: impl Into<Pool>) -> Tensor {
-                self.average_pooled(stringify!($average), $rank, &pool.into())
-            }
-
-            #[doc = concat!(
-                "The p-norm of every window over the last axes, ", $axes, ": `(sum |x|^p)^(1/p)`, the greatest \
-                 `|x|` for an infinite p. (PyTorch takes `x^p`, which differs for odd p.)\n\n",
-                "Gradient: `dy * sign(x) * (|x| / y)^(p - 1)`, 0 where `y` is 0.\n\n",
-                "PyTorch: `F.", stringify!($norm), "`. JAX: none."
-            )]
-            #[track_caller]
-            pub fn $norm(&self, p: f64, pool: impl Into<Pool>) -> Tensor {
-                self.norm_pooled(stringify!($norm), $rank, p, &pool.into())
+            pub fn $name(&self, $($p: f64,)? pool: impl Into<Pool>) -> $result {
+                let ($x, $pool) = (self, pool.into());
+                $body
             }
         )*}
     };
 }
 
 pools! {
-    1 max_pool1d max_pool1d_with_indices avg_pool1d lp_pool1d "length";
-    2 max_pool2d max_pool2d_with_indices avg_pool2d lp_pool2d "height and width";
-    3 max_pool3d max_pool3d_with_indices avg_pool3d lp_pool3d "depth, height and width";
+    /// The greatest element of every window over the last axis; NaN if there is one. Padding is never the greatest.
+    ///
+    /// Gradient: `dy` at the greatest element, the first of equal ones.
+    ///
+    /// PyTorch: `torch.nn.functional.max_pool1d`. JAX: `jax.lax.reduce_window`.
+    max_pool1d() -> Tensor => |x, pool| x.max_pooled("max_pool1d", 1, &pool).0;
+
+    /// Values as of [`Tensor::max_pool1d`], and the row-major number (i64) of each among the last axis of the input: what
+    /// [`Tensor::max_unpool`] takes.
+    ///
+    /// Gradient: of the values, `dy` at the greatest element; none of the numbers.
+    ///
+    /// PyTorch: `torch.nn.functional.max_pool1d(return_indices=True)`. JAX: none.
+    max_pool1d_with_indices() -> (Tensor, Tensor) => |x, pool| x.max_pooled("max_pool1d_with_indices", 1, &pool);
+
+    /// The mean of every window over the last axis; zeros of padding count, unless the pool says
+    /// [`Pool::exclude_padding`].
+    ///
+    /// Gradient: `dy / n` at all elements of the window.
+    ///
+    /// PyTorch: `torch.nn.functional.avg_pool1d`. JAX: `jax.lax.reduce_window`.
+    avg_pool1d() -> Tensor => |x, pool| x.average_pooled("avg_pool1d", 1, &pool);
+
+    /// The p-norm of every window over the last axis: `(sum |x|^p)^(1/p)`, the greatest `|x|` for an infinite p. (PyTorch
+    /// takes `x^p`, which differs for odd p.)
+    ///
+    /// Gradient: `dx = dy * sign(x) * (|x| / y)^(p - 1)`, 0 where `y` is 0.
+    ///
+    /// PyTorch: `torch.nn.functional.lp_pool1d`. JAX: none.
+    lp_pool1d(p: f64) -> Tensor => |x, pool| x.norm_pooled("lp_pool1d", 1, p, &pool);
+
+    /// The greatest element of every window over the last two axes; NaN if there is one. Padding is never the greatest.
+    ///
+    /// Gradient: `dy` at the greatest element, the first of equal ones.
+    ///
+    /// PyTorch: `torch.nn.functional.max_pool2d`. JAX: `jax.lax.reduce_window`.
+    max_pool2d() -> Tensor => |x, pool| x.max_pooled("max_pool2d", 2, &pool).0;
+
+    /// Values as of [`Tensor::max_pool2d`], and the row-major number (i64) of each among the last two axes of the input: what
+    /// [`Tensor::max_unpool`] takes.
+    ///
+    /// Gradient: of the values, `dy` at the greatest element; none of the numbers.
+    ///
+    /// PyTorch: `torch.nn.functional.max_pool2d(return_indices=True)`. JAX: none.
+    max_pool2d_with_indices() -> (Tensor, Tensor) => |x, pool| x.max_pooled("max_pool2d_with_indices", 2, &pool);
+
+    /// The mean of every window over the last two axes; zeros of padding count, unless the pool says
+    /// [`Pool::exclude_padding`].
+    ///
+    /// Gradient: `dy / n` at all elements of the window.
+    ///
+    /// PyTorch: `torch.nn.functional.avg_pool2d`. JAX: `jax.lax.reduce_window`.
+    avg_pool2d() -> Tensor => |x, pool| x.average_pooled("avg_pool2d", 2, &pool);
+
+    /// The p-norm of every window over the last two axes: `(sum |x|^p)^(1/p)`, the greatest `|x|` for an infinite p. (PyTorch
+    /// takes `x^p`, which differs for odd p.)
+    ///
+    /// Gradient: `dx = dy * sign(x) * (|x| / y)^(p - 1)`, 0 where `y` is 0.
+    ///
+    /// PyTorch: `torch.nn.functional.lp_pool2d`. JAX: none.
+    lp_pool2d(p: f64) -> Tensor => |x, pool| x.norm_pooled("lp_pool2d", 2, p, &pool);
+
+    /// The greatest element of every window over the last three axes; NaN if there is one. Padding is never the greatest.
+    ///
+    /// Gradient: `dy` at the greatest element, the first of equal ones.
+    ///
+    /// PyTorch: `torch.nn.functional.max_pool3d`. JAX: `jax.lax.reduce_window`.
+    max_pool3d() -> Tensor => |x, pool| x.max_pooled("max_pool3d", 3, &pool).0;
+
+    /// Values as of [`Tensor::max_pool3d`], and the row-major number (i64) of each among the last three axes of the input: what
+    /// [`Tensor::max_unpool`] takes.
+    ///
+    /// Gradient: of the values, `dy` at the greatest element; none of the numbers.
+    ///
+    /// PyTorch: `torch.nn.functional.max_pool3d(return_indices=True)`. JAX: none.
+    max_pool3d_with_indices() -> (Tensor, Tensor) => |x, pool| x.max_pooled("max_pool3d_with_indices", 3, &pool);
+
+    /// The mean of every window over the last three axes; zeros of padding count, unless the pool says
+    /// [`Pool::exclude_padding`].
+    ///
+    /// Gradient: `dy / n` at all elements of the window.
+    ///
+    /// PyTorch: `torch.nn.functional.avg_pool3d`. JAX: `jax.lax.reduce_window`.
+    avg_pool3d() -> Tensor => |x, pool| x.average_pooled("avg_pool3d", 3, &pool);
+
+    /// The p-norm of every window over the last three axes: `(sum |x|^p)^(1/p)`, the greatest `|x|` for an infinite p. (PyTorch
+    /// takes `x^p`, which differs for odd p.)
+    ///
+    /// Gradient: `dx = dy * sign(x) * (|x| / y)^(p - 1)`, 0 where `y` is 0.
+    ///
+    /// PyTorch: `torch.nn.functional.lp_pool3d`. JAX: none.
+    lp_pool3d(p: f64) -> Tensor => |x, pool| x.norm_pooled("lp_pool3d", 3, p, &pool);
 }

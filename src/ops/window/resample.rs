@@ -44,7 +44,7 @@ impl Tensor {
     ///
     /// Gradient: each element gets what it gave.
     ///
-    /// PyTorch: `F.interpolate(size=..)`. JAX: `jax.image.resize(antialias=False)`.
+    /// PyTorch: `torch.nn.functional.interpolate(size=..)`. JAX: `jax.image.resize(antialias=False)`.
     ///
     /// ```
     /// # use retrograd::{Interpolation, Tensor};
@@ -65,7 +65,7 @@ impl Tensor {
     ///
     /// Gradient: each element gets what it gave.
     ///
-    /// PyTorch: `F.interpolate(scale_factor=..)`. JAX: `jax.image.resize(antialias=False)`.
+    /// PyTorch: `torch.nn.functional.interpolate(scale_factor=..)`. JAX: `jax.image.resize(antialias=False)`.
     ///
     /// ```
     /// # use retrograd::{Interpolation, Tensor};
