@@ -27,8 +27,8 @@ pub(crate) enum Kernel<'a> {
     Place(Base, Vec<Region>),
     /// `x0` at the indices `x1` along an axis.
     Gather(Indexing, usize),
-    /// `x0` with `x2` added at the indices `x1` along an axis.
-    Scatter(Indexing, usize),
+    /// `x0` with `x2` combined into it at the indices `x1` along an axis, in row-major order of `x2`.
+    Scatter(Indexing, usize, Combine),
     /// `y[b, i, j] = sum over k of x0[b, i, k] * x1[b, k, j]`, `b` standing for all leading axes.
     Dot,
     /// Numbers drawn with the key `x0` (i64: seed, counter).
@@ -63,6 +63,8 @@ pub(crate) enum View<'a> {
     Broadcast,
     /// Output position `i` along an axis is input position `start + i * step`.
     Slice(&'a Region),
+    /// Windows of an axis, each `step` further on; the positions in a window are a new last axis.
+    Windows(usize, usize),
 }
 
 /// A regular grid of positions, one start and step for each axis.
@@ -88,6 +90,19 @@ pub(crate) enum Indexing {
     Slices,
     /// One element: the index tensor has the rank of the source (PyTorch's `gather`).
     Elements,
+}
+
+/// What becomes of an element that a scatter meets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Combine {
+    Add,
+    /// The last one written stays.
+    Replace,
+    Mul,
+    /// NaN wins.
+    Max,
+    /// NaN wins.
+    Min,
 }
 
 /// The arithmetic of a Map: the same for a tile of numbers and for a recorded expression.
@@ -126,7 +141,7 @@ impl fmt::Debug for Kernel<'_> {
             Kernel::View(_) => f.write_str("view"),
             Kernel::Place(..) => f.write_str("place"),
             Kernel::Gather(indexing, axis) => write!(f, "gather {indexing:?} {axis}"),
-            Kernel::Scatter(indexing, axis) => write!(f, "scatter {indexing:?} {axis}"),
+            Kernel::Scatter(indexing, axis, combine) => write!(f, "scatter {combine:?} {indexing:?} {axis}"),
             Kernel::Dot => f.write_str("dot"),
             Kernel::Random(distribution) => write!(f, "random {distribution:?}"),
             Kernel::Opaque(_) => f.write_str("opaque"),

@@ -4,7 +4,7 @@
 //! backend but the definition of the random generator.
 
 use super::expr::Expr;
-use super::{Base, Body, Fold, Indexing, Kernel, Region, View};
+use super::{Base, Body, Combine, Fold, Indexing, Kernel, Region, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{AxisSet, DType, Number, Shape, Spec, Tensor};
 
@@ -70,7 +70,7 @@ fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor>
         }
         Kernel::Place(base, regions) => place(*base, regions, &x, spec),
         Kernel::Gather(what, axis) => gather(*what, *axis, &x, spec)?,
-        Kernel::Scatter(what, axis) => scatter(*what, *axis, &x, spec)?,
+        Kernel::Scatter(what, axis, combine) => scatter(*what, *axis, *combine, &x, spec)?,
         Kernel::Dot => dot(&x[0], &x[1], spec),
         Kernel::Random(_) | Kernel::Opaque(_) => unreachable!("done above"),
     };
@@ -166,6 +166,11 @@ fn viewed(view: &View<'_>, x: &List, shape: &Shape, position: &[usize]) -> Numbe
             x.at(&source)
         }
         View::Slice(region) => x.at(&in_region(region, position)),
+        View::Windows(axis, step) => {
+            let mut source = position[..from.rank()].to_vec();
+            source[*axis] = source[*axis] * step + position[from.rank()];
+            x.at(&source)
+        }
     }
 }
 
@@ -219,16 +224,40 @@ fn gather(what: Indexing, axis: usize, x: &[List], spec: Spec) -> Result<Vec<Num
     positions(&spec.shape).iter().map(|p| Ok(x[0].at(&source(what, axis, from, &x[1], p)?))).collect()
 }
 
-fn scatter(what: Indexing, axis: usize, x: &[List], spec: Spec) -> Result<Vec<Number>> {
+fn scatter(what: Indexing, axis: usize, combine: Combine, x: &[List], spec: Spec) -> Result<Vec<Number>> {
     let mut y = x[0].values.clone();
     for position in positions(&x[2].spec.shape) {
         let to = flat(&spec.shape, &source(what, axis, &spec.shape, &x[1], &position)?);
-        y[to] = match (y[to], x[2].at(&position)) {
-            (Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_add(b)),
-            (a, b) => Number::Float(a.as_f64() + b.as_f64()),
-        };
+        y[to] = combined(combine, y[to], x[2].at(&position));
     }
     Ok(y)
+}
+
+fn combined(combine: Combine, a: Number, b: Number) -> Number {
+    let (x, y) = (a.as_f64(), b.as_f64());
+    match (combine, a, b) {
+        (Combine::Replace, ..) => b,
+        (Combine::Add, Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_add(b)),
+        (Combine::Mul, Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_mul(b)),
+        (Combine::Max, Number::Int(a), Number::Int(b)) => Number::Int(a.max(b)),
+        (Combine::Min, Number::Int(a), Number::Int(b)) => Number::Int(a.min(b)),
+        (Combine::Add, ..) => Number::Float(x + y),
+        (Combine::Mul, ..) => Number::Float(x * y),
+        (Combine::Max, ..) => {
+            if x.is_nan() || x > y {
+                a
+            } else {
+                b
+            }
+        }
+        (Combine::Min, ..) => {
+            if x.is_nan() || x < y {
+                a
+            } else {
+                b
+            }
+        }
+    }
 }
 
 fn dot(a: &List, b: &List, spec: Spec) -> Vec<Number> {

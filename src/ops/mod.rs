@@ -19,7 +19,9 @@ mod primitive;
 mod random;
 mod reduce;
 pub(crate) mod samples;
+mod scatter;
 mod select;
+mod windows;
 
 pub use arithmetic::IntoOperand;
 pub(crate) use arithmetic::number_operand;
@@ -30,3 +32,4 @@ pub(crate) use operands::{Few, InputSet, Outputs};
 pub(crate) use primitive::{Op, Primitive, Reads, Residuals};
 pub(crate) use random::{Distribution, Random};
 pub use reduce::IntoAxes;
+pub use scatter::{IncludeSelf, ScatterReduce};

@@ -1,4 +1,4 @@
-//! The Gather and Scatter classes: reading and adding at computed positions along one axis.
+//! The Gather and Scatter classes: reading and combining at computed positions along one axis.
 //!
 //! With the axis in the middle a tensor is `[outer, n, inner]`. Slices move whole `inner` stretches; elements are
 //! the same with one index for each of them.
@@ -7,7 +7,7 @@ use super::operand::Operand;
 use super::place::own_copy;
 use super::{build, cast_tensor, computable, contiguous};
 use crate::error::Misfit;
-use crate::exec::Indexing;
+use crate::exec::{Combine, Indexing};
 use crate::ops::InputSet;
 use crate::tensor::{DType, Shape, Spec, Tensor};
 
@@ -105,55 +105,124 @@ pub(super) fn gather(
 pub(super) fn scatter(
     what: Indexing,
     axis: usize,
+    combine: Combine,
     x: &[&Tensor],
     spec: Spec,
     dying: InputSet,
 ) -> Result<Tensor, Box<Misfit>> {
     let around = Around::new(&spec.shape, axis);
     let positions = positions(x[1], around.n)?;
-    let wide = spec.with_dtype(spec.dtype.compute());
-    let source = contiguous(&computable(x[2]));
+    let places = Places { what, around, positions };
+    // What is only moved needs no wider dtype.
+    let wide = match combine {
+        Combine::Replace => spec,
+        _ => spec.with_dtype(spec.dtype.compute()),
+    };
+    let source = contiguous(&if wide == spec { x[2].clone() } else { computable(x[2]) });
     let y =
         if wide == spec { own_copy(x[0], spec, dying.contains(0)) } else { contiguous(&computable(x[0])) };
     // SAFETY: `y` is a copy that nobody else sees (a conversion makes one, and so does `own_copy`).
     unsafe {
         let (to, from) = (Operand::of(&y).ptr.cast_mut(), Operand::of(&source).ptr);
-        match wide.dtype {
-            DType::F32 => {
-                add_stretches(what, &around, &positions, to.cast::<f32>(), from.cast(), |a, b| a + b)
-            }
-            DType::F64 => {
-                add_stretches(what, &around, &positions, to.cast::<f64>(), from.cast(), |a, b| a + b)
-            }
-            DType::I64 => add_stretches(what, &around, &positions, to.cast(), from.cast(), i64::wrapping_add),
-            DType::I32 => add_stretches(what, &around, &positions, to.cast(), from.cast(), i32::wrapping_add),
-            DType::U8 => add_stretches(what, &around, &positions, to.cast(), from.cast(), u8::wrapping_add),
-            _ => add_stretches(what, &around, &positions, to, from, |a: u8, b| a | b),
+        match (combine, wide.dtype) {
+            (Combine::Replace, dtype) => places.copy(to, from, dtype.size()),
+            (_, DType::F32) => places.fold::<f32>(combine, to.cast(), from.cast()),
+            (_, DType::F64) => places.fold::<f64>(combine, to.cast(), from.cast()),
+            (_, DType::I64) => places.fold::<i64>(combine, to.cast(), from.cast()),
+            (_, DType::I32) => places.fold::<i32>(combine, to.cast(), from.cast()),
+            (_, DType::U8) => places.fold::<u8>(combine, to.cast(), from.cast()),
+            _ => places.fold::<Truth>(combine, to.cast(), from.cast()),
         }
     }
     Ok(if wide == spec { y } else { cast_tensor(&y, spec) })
 }
 
-/// # Safety
-/// `to` and `from` are whole tensors that the positions fit, and do not overlap.
-unsafe fn add_stretches<T: Copy>(
+/// Where the elements of a source go.
+struct Places {
     what: Indexing,
-    around: &Around,
-    positions: &[usize],
-    to: *mut T,
-    from: *const T,
-    add: impl Fn(T, T) -> T,
-) {
-    for_each_stretch(what, around, positions, |target, source, length| {
-        // SAFETY: the caller's promise.
-        let (to, from) = unsafe {
-            (
-                std::slice::from_raw_parts_mut(to.add(target), length),
-                std::slice::from_raw_parts(from.add(source), length),
-            )
-        };
-        for (to, &from) in to.iter_mut().zip(from) {
-            *to = add(*to, from);
-        }
-    });
+    around: Around,
+    positions: Vec<usize>,
 }
+
+impl Places {
+    /// # Safety
+    /// `to` and `from` are whole tensors that the positions fit, of elements of `size` bytes, and do not overlap.
+    unsafe fn copy(&self, to: *mut u8, from: *const u8, size: usize) {
+        for_each_stretch(self.what, &self.around, &self.positions, |target, source, length| {
+            // SAFETY: the caller's promise.
+            unsafe {
+                std::ptr::copy_nonoverlapping(from.add(source * size), to.add(target * size), length * size);
+            }
+        });
+    }
+
+    /// # Safety
+    /// As [`Places::copy`], for elements of type `T`.
+    unsafe fn fold<T: Combined>(&self, combine: Combine, to: *mut T, from: *const T) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match combine {
+                Combine::Add => self.fold_with(to, from, T::sum),
+                Combine::Mul => self.fold_with(to, from, T::product),
+                Combine::Max => self.fold_with(to, from, T::greater),
+                Combine::Min => self.fold_with(to, from, T::lesser),
+                Combine::Replace => self.fold_with(to, from, |_, b| b),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Places::copy`], for elements of type `T`.
+    unsafe fn fold_with<T: Copy>(&self, to: *mut T, from: *const T, combine: impl Fn(T, T) -> T) {
+        for_each_stretch(self.what, &self.around, &self.positions, |target, source, length| {
+            // SAFETY: the caller's promise.
+            let (to, from) = unsafe {
+                (
+                    std::slice::from_raw_parts_mut(to.add(target), length),
+                    std::slice::from_raw_parts(from.add(source), length),
+                )
+            };
+            for (to, &from) in to.iter_mut().zip(from) {
+                *to = combine(*to, from);
+            }
+        });
+    }
+}
+
+/// How two elements that meet in one place become one.
+trait Combined: Copy {
+    fn sum(self, other: Self) -> Self;
+    fn product(self, other: Self) -> Self;
+    /// NaN wins.
+    fn greater(self, other: Self) -> Self;
+    /// NaN wins.
+    fn lesser(self, other: Self) -> Self;
+}
+
+/// A bool as it is stored: a byte, 0 or 1.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Truth(u8);
+
+macro_rules! combined {
+    ($($t:ty: $a:ident $b:ident => $sum:expr, $product:expr, $greater:expr, $lesser:expr;)*) => {$(
+        impl Combined for $t {
+            fn sum($a, $b: $t) -> $t { $sum }
+            fn product($a, $b: $t) -> $t { $product }
+            fn greater($a, $b: $t) -> $t { $greater }
+            fn lesser($a, $b: $t) -> $t { $lesser }
+        }
+    )*};
+}
+
+combined! {
+    f32: self b => self + b, self * b, if self.is_nan() || self > b { self } else { b }, if self.is_nan() || self < b { self } else { b };
+    f64: self b => self + b, self * b, if self.is_nan() || self > b { self } else { b }, if self.is_nan() || self < b { self } else { b };
+    i64: self b => self.wrapping_add(b), self.wrapping_mul(b), self.max(b), self.min(b);
+    i32: self b => self.wrapping_add(b), self.wrapping_mul(b), self.max(b), self.min(b);
+    u8: self b => self.wrapping_add(b), self.wrapping_mul(b), self.max(b), self.min(b);
+    Truth: self b => Truth(self.0 | b.0), Truth(self.0 & b.0), Truth(self.0 | b.0), Truth(self.0 & b.0);
+}
+
+#[cfg(test)]
+mod tests;

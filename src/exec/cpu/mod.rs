@@ -37,7 +37,7 @@ pub(crate) fn run(
         Kernel::Reduce(fold, axes) => Ok(run_reduce(*fold, *axes, x[0], *spec)),
         Kernel::Place(base, regions) => Ok(place::run(*base, regions, x, *spec, dying)),
         Kernel::Gather(what, axis) => indexed::gather(*what, *axis, x[0], x[1], *spec),
-        Kernel::Scatter(what, axis) => indexed::scatter(*what, *axis, x, *spec, dying),
+        Kernel::Scatter(what, axis, combine) => indexed::scatter(*what, *axis, *combine, x, *spec, dying),
         Kernel::Dot => Ok(dot::run(x[0], x[1], *spec)),
         Kernel::Random(distribution) => Ok(run_random(*distribution, x[0], *spec)),
         Kernel::Opaque(opaque) => run_opaque(*opaque, x).map(|mut y| y.swap_remove(0)),

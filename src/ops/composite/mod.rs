@@ -3,3 +3,4 @@
 mod loss;
 mod shape;
 mod statistics;
+
