@@ -25,6 +25,7 @@ mod windows;
 
 pub use arithmetic::IntoOperand;
 pub(crate) use arithmetic::number_operand;
+pub use composite::{GridOrder, IntoLengths, PadMode};
 pub(crate) use custom::{Batched, Custom, CustomRule, declared, stopped};
 pub use custom::{CustomOp, apply};
 pub use movement::INFER;

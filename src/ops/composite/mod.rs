@@ -1,6 +1,13 @@
 //! What is made of other operations: no laws of their own, so every transform holds for them.
 
+mod arrange;
+mod diagonal;
 mod loss;
+mod padding;
 mod shape;
+mod split;
 mod statistics;
 
+pub use arrange::GridOrder;
+pub use padding::PadMode;
+pub use split::IntoLengths;
