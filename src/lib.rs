@@ -34,7 +34,9 @@ pub use autodiff::{
     gradcheck, gradgradcheck, hessian, hessian_blocks, hvp, jacobian, jvp, stop_gradient, vjp, vmap,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use ops::{CustomOp, GridOrder, INFER, IncludeSelf, IntoLengths, PadMode, ScatterReduce, apply};
+pub use ops::{
+    CustomOp, GridOrder, INFER, IncludeSelf, IntoLengths, PadMode, PutMode, ScatterReduce, apply,
+};
 pub use retrograd_derive::Tree;
 pub use tensor::tree::{self, Tree};
 pub use tensor::*;

@@ -3,11 +3,14 @@
 mod arrange;
 mod diagonal;
 mod loss;
+mod masks;
 mod padding;
 mod shape;
 mod split;
 mod statistics;
 
 pub use arrange::GridOrder;
+pub use masks::PutMode;
+pub(crate) use masks::true_places;
 pub use padding::PadMode;
 pub use split::IntoLengths;
