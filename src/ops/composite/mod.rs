@@ -5,6 +5,7 @@ mod diagonal;
 mod loss;
 mod masks;
 mod padding;
+mod product;
 mod shape;
 mod split;
 mod statistics;
