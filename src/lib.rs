@@ -35,7 +35,7 @@ pub use autodiff::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use ops::{
-    CustomOp, GridOrder, INFER, IncludeSelf, IntoLengths, PadMode, PutMode, ScatterReduce, apply,
+    CustomOp, GridOrder, INFER, IncludeSelf, IntoLengths, PadMode, PutMode, Replacement, ScatterReduce, apply,
 };
 pub use retrograd_derive::Tree;
 pub use tensor::tree::{self, Tree};

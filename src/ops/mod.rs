@@ -25,8 +25,8 @@ mod windows;
 
 pub use arithmetic::IntoOperand;
 pub(crate) use arithmetic::number_operand;
-pub use composite::{GridOrder, IntoLengths, PadMode, PutMode};
-pub(crate) use composite::true_places;
+pub use composite::{GridOrder, IntoLengths, PadMode, PutMode, Replacement};
+pub(crate) use composite::{draws, true_places};
 pub(crate) use custom::{Batched, Custom, CustomRule, declared, stopped};
 pub use custom::{CustomOp, apply};
 pub use movement::INFER;

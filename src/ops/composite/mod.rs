@@ -2,6 +2,7 @@
 
 mod arrange;
 mod diagonal;
+pub(crate) mod draws;
 mod loss;
 mod masks;
 mod padding;
@@ -11,6 +12,7 @@ mod split;
 mod statistics;
 
 pub use arrange::GridOrder;
+pub use draws::Replacement;
 pub use masks::PutMode;
 pub(crate) use masks::true_places;
 pub use padding::PadMode;
