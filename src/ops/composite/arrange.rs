@@ -65,10 +65,10 @@ impl Tensor {
         let mut y = self.reshape(dims);
         // The last axis first: the fewer elements are copied more often.
         for axis in (0..counts.rank()).rev() {
-            y = y.copies(operation, axis, counts.dim(axis), axis);
             if y.error().is_some() {
                 break;
             }
+            y = y.copies(operation, axis, counts.dim(axis), axis);
         }
         y
     }
@@ -115,7 +115,10 @@ impl Tensor {
             Err(invalid) => return invalid,
         };
         let given = counts.operand_for(&Tensor::from(0i64), "repeat_interleave");
-        if given.error().is_none() && !given.spec().dtype.is_int() {
+        if given.error().is_some() {
+            return given.into_owned();
+        }
+        if !given.spec().dtype.is_int() {
             let message = format!("counts are integers, got {}", given.spec().dtype);
             return misuse("repeat_interleave", &[self, &given], Misfit::dtype(message));
         }
