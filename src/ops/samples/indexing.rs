@@ -118,8 +118,8 @@ fn indexing() -> Vec<Sample> {
         row("masked_fill", vec![normal(1, &[2, 3]), mask(), normal(2, &[])], |x| {
             x[0].masked_fill(&x[1], &x[2])
         }),
-        row("with", vec![normal(1, &[2, 3]), normal(2, &[2])], |x| {
-            x[0].with(Tensor::from([true, false]), x[1].sum())
+        row("with", vec![normal(1, &[2, 3]), normal(2, &[3])], |x| {
+            x[0].with(Tensor::from([[true, false, true], [false, false, true]]), &x[1])
         }),
     ]
 }
