@@ -20,6 +20,7 @@ mod random;
 mod reduce;
 pub(crate) mod samples;
 mod scatter;
+mod scatter_reduce;
 mod select;
 mod windows;
 
@@ -34,4 +35,4 @@ pub(crate) use operands::{Few, InputSet, Outputs};
 pub(crate) use primitive::{Op, Primitive, Reads, Residuals};
 pub(crate) use random::{Distribution, Random};
 pub use reduce::IntoAxes;
-pub use scatter::{IncludeSelf, ScatterReduce};
+pub use scatter_reduce::{IncludeSelf, ScatterReduce};

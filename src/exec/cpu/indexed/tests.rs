@@ -1,4 +1,4 @@
-//! Scatters of every kind and dtype against the reference interpreter, and inside their operands.
+//! Gathers and scatters of every kind and dtype against the reference interpreter, and inside their operands.
 
 use super::*;
 use crate::exec::{Kernel, reference};
@@ -56,7 +56,7 @@ fn nothing_is_scattered_from_nothing() {
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[test]
-fn scatters_stay_inside_their_operands() {
+fn gathers_and_scatters_stay_inside_their_operands() {
     use crate::exec::cpu::fenced::Fenced;
     let (to, from) = (Fenced::new(), Fenced::new());
     for at_end in [false, true] {
@@ -71,7 +71,9 @@ fn scatters_stay_inside_their_operands() {
                     unsafe {
                         places.fold::<f64>(combine, to.elements(x, at_end), from.elements(y, at_end));
                         places.fold::<u8>(combine, to.elements(x, at_end), from.elements(y, at_end));
-                        places.copy(to.elements(x * 2, at_end), from.elements(y * 2, at_end), 2);
+                        let (x, y) = (to.elements(x * 2, at_end), from.elements(y * 2, at_end));
+                        places.copy(Way::Read, x, y, 2);
+                        places.copy(Way::Write, x, y, 2);
                     }
                 }
             }
