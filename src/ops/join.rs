@@ -153,7 +153,7 @@ impl Tensor {
     ///
     /// Gradient: the part of `dy` where the tensor lies.
     ///
-    /// PyTorch: `torch.nn.functional.pad` (which counts axes from the last). JAX: `jnp.pad`.
+    /// PyTorch: `torch.nn.functional.pad`. JAX: `jnp.pad`.
     ///
     /// ```
     /// # use retrograd::Tensor;

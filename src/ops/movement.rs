@@ -181,6 +181,8 @@ impl Tensor {
     ///
     /// Gradient: `dx = dy.reshape(x.shape())`.
     ///
+    /// PyTorch: `torch.reshape`. JAX: `jnp.reshape`.
+    ///
     /// ```
     /// # use retrograd::{Tensor, INFER};
     /// let x = Tensor::arange(6).reshape([2, INFER]);
@@ -223,6 +225,8 @@ impl Tensor {
     }
 
     /// Two axes exchanged; negative axes count from the end. Gradient: the same exchange.
+    ///
+    /// PyTorch: `torch.transpose`. JAX: `jnp.swapaxes`.
     #[track_caller]
     pub fn transpose(&self, a: isize, b: isize) -> Tensor {
         let (a, b) = match (self.axis_or("transpose", a), self.axis_or("transpose", b)) {
@@ -235,12 +239,16 @@ impl Tensor {
     }
 
     /// The last two axes exchanged: the transpose of a matrix, or of a batch of them. Gradient: the same exchange.
+    ///
+    /// PyTorch: `torch.Tensor.mT`. JAX: `jnp.matrix_transpose`.
     #[track_caller]
     pub fn t(&self) -> Tensor {
         self.transpose(-2, -1)
     }
 
     /// An axis moved to another place, the others keeping their order. Gradient: moved back.
+    ///
+    /// PyTorch: `torch.movedim`. JAX: `jnp.moveaxis`.
     #[track_caller]
     pub fn movedim(&self, from: isize, to: isize) -> Tensor {
         let (from, to) = match (self.axis_or("movedim", from), self.axis_or("movedim", to)) {
@@ -259,6 +267,8 @@ impl Tensor {
     /// The tensor repeated, without copying, to a shape that it broadcasts to (NumPy's rules).
     ///
     /// Gradient: summed over the repeated axes.
+    ///
+    /// PyTorch: `torch.broadcast_to`. JAX: `jnp.broadcast_to`.
     #[track_caller]
     pub fn broadcast_to(&self, shape: impl IntoShape) -> Tensor {
         match shape.into_shape() {
@@ -307,6 +317,8 @@ impl Tensor {
     }
 
     /// `len` positions of an axis from `start` on. Gradient: zero elsewhere.
+    ///
+    /// PyTorch: `torch.narrow`. JAX: `lax.dynamic_slice_in_dim`.
     #[track_caller]
     pub fn narrow(&self, axis: isize, start: usize, len: usize) -> Tensor {
         let axis = match self.axis_or("narrow", axis) {

@@ -174,7 +174,8 @@ impl Tensor {
             Err(invalid) => return invalid,
         };
         let part = self.corner_beside(at, index);
-        self.around(part.reduced_with(Indexing::Elements, at, index, source, reduce, own))
+        let scatter = Scatter { what: Indexing::Elements, axis: at, combine: Combine::Add };
+        self.around(part.reduced_with(scatter, index, source, reduce, own))
     }
 
     /// This tensor with the slices of `source` combined into it at the positions in `index` of an axis, as
@@ -193,23 +194,25 @@ impl Tensor {
         own: IncludeSelf,
     ) -> Tensor {
         match self.axis_or("index_reduce", axis) {
-            Ok(at) => self.reduced_with(Indexing::Slices, at, index, source, reduce, own),
+            Ok(axis) => {
+                let scatter = Scatter { what: Indexing::Slices, axis, combine: Combine::Add };
+                self.reduced_with(scatter, index, source, reduce, own)
+            }
             Err(invalid) => invalid,
         }
     }
 
+    /// This tensor with the source reduced into it, where `scatter` adds.
     #[track_caller]
     fn reduced_with(
         &self,
-        what: Indexing,
-        axis: usize,
+        scatter: Scatter,
         index: &Tensor,
         source: &Tensor,
         reduce: ScatterReduce,
         own: IncludeSelf,
     ) -> Tensor {
-        let scatter = Scatter { what, axis, combine: Combine::Add };
-        let operation = if what == Indexing::Slices { "index_reduce" } else { "scatter_reduce" };
+        let operation = if scatter.what == Indexing::Slices { "index_reduce" } else { "scatter_reduce" };
         if let Some(invalid) = [self, index, source].into_iter().find(|x| x.error().is_some()) {
             return invalid.clone();
         }

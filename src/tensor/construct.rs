@@ -39,6 +39,8 @@ impl Tensor {
     }
 
     /// `value` everywhere, in f32 (`.f64()` and its like convert). Takes no memory until written.
+    ///
+    /// PyTorch: `torch.full`. JAX: `jnp.full`.
     #[track_caller]
     pub fn full(shape: impl IntoShape, value: impl Into<Number>) -> Tensor {
         match shape.into_shape() {
@@ -48,36 +50,48 @@ impl Tensor {
     }
 
     /// Zeros in f32. Takes no memory until written.
+    ///
+    /// PyTorch: `torch.zeros`. JAX: `jnp.zeros`.
     #[track_caller]
     pub fn zeros(shape: impl IntoShape) -> Tensor {
         Tensor::full(shape, 0)
     }
 
     /// Ones in f32. Takes no memory until written.
+    ///
+    /// PyTorch: `torch.ones`. JAX: `jnp.ones`.
     #[track_caller]
     pub fn ones(shape: impl IntoShape) -> Tensor {
         Tensor::full(shape, 1)
     }
 
     /// Zeros of this tensor's shape and dtype.
+    ///
+    /// PyTorch: `torch.zeros_like`. JAX: `jnp.zeros_like`.
     #[track_caller]
     pub fn zeros_like(&self) -> Tensor {
         self.full_like(0)
     }
 
     /// Ones of this tensor's shape and dtype.
+    ///
+    /// PyTorch: `torch.ones_like`. JAX: `jnp.ones_like`.
     #[track_caller]
     pub fn ones_like(&self) -> Tensor {
         self.full_like(1)
     }
 
     /// `value` in this tensor's shape and dtype.
+    ///
+    /// PyTorch: `torch.full_like`. JAX: `jnp.full_like`.
     #[track_caller]
     pub fn full_like(&self, value: impl Into<Number>) -> Tensor {
         number_operand(value.into(), self, "full_like")
     }
 
     /// The identity matrix of the given size, in f32.
+    ///
+    /// PyTorch: `torch.eye`. JAX: `jnp.eye`.
     #[track_caller]
     pub fn eye(n: usize) -> Tensor {
         if let Err(message) = Shape::checked(&[n, n]) {
@@ -89,6 +103,8 @@ impl Tensor {
     }
 
     /// `0, 1, .., end - 1` as i64.
+    ///
+    /// PyTorch: `torch.arange`. JAX: `jnp.arange`.
     ///
     /// ```
     /// # use retrograd::Tensor;
@@ -106,6 +122,8 @@ impl Tensor {
     }
 
     /// `start, start + step, ..` as long as it has not reached `end`, in f64 if they are not whole, else i64.
+    ///
+    /// PyTorch: `torch.arange`. JAX: `jnp.arange`.
     #[track_caller]
     pub fn arange_step(start: impl Into<Number>, end: impl Into<Number>, step: impl Into<Number>) -> Tensor {
         let (start, end, step) = (start.into(), end.into(), step.into());
@@ -127,6 +145,8 @@ impl Tensor {
     }
 
     /// `n` numbers evenly spaced from `start` to `end`, both included, in f32.
+    ///
+    /// PyTorch: `torch.linspace`. JAX: `jnp.linspace`.
     #[track_caller]
     pub fn linspace(start: f64, end: f64, n: usize) -> Tensor {
         if let Err(message) = Shape::checked(&[n]) {

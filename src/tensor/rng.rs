@@ -156,3 +156,15 @@ pub(crate) fn reserve_draws(count: usize) -> [i64; 2] {
     key[1] += count as i64;
     first
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traced_permutation_differs_from_run_to_run() {
+        let graph = graph::trace(&[], |_| Ok(vec![Tensor::randperm(20)])).expect("a trace");
+        let run = || graph.replay(&[]).expect("runs")[0].to_vec::<i64>().expect("has a value");
+        assert_ne!(run(), run());
+    }
+}

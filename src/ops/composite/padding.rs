@@ -37,7 +37,7 @@ impl Tensor {
     ///
     /// Gradient: added up at the elements that the padding repeats.
     ///
-    /// PyTorch: `torch.nn.functional.pad` (which counts axes from the last). JAX: `jnp.pad`.
+    /// PyTorch: `torch.nn.functional.pad`. JAX: `jnp.pad`.
     ///
     /// ```
     /// # use retrograd::{PadMode, Tensor};

@@ -209,7 +209,7 @@ impl Tensor {
     /// Gradient: `da = dy * sign(a - b) * (|a - b| / y)^(p - 1)`, 0 where the tensors are equal (`p` of 1 and more); the
     /// greatest share evenly.
     ///
-    /// PyTorch: `torch.dist`. JAX: `jnp.linalg.norm` (of a difference).
+    /// PyTorch: `torch.dist`. JAX: none.
     #[track_caller]
     pub fn dist(&self, other: &Tensor, p: f64) -> Tensor {
         let difference = self - other;

@@ -9,6 +9,8 @@ use crate::tensor::{IntoShape, Shape, Tensor};
 impl Tensor {
     /// With a new axis of length 1 before `axis`; -1 makes it the last. Gradient: `dy` without it.
     ///
+    /// PyTorch: `torch.unsqueeze`. JAX: `jnp.expand_dims`.
+    ///
     /// ```
     /// # use retrograd::Tensor;
     /// assert_eq!(Tensor::zeros([2, 3]).unsqueeze(1).shape(), [2, 1, 3]);
@@ -31,6 +33,8 @@ impl Tensor {
     }
 
     /// Without an axis, whose length is 1. Gradient: `dy` with it.
+    ///
+    /// PyTorch: `torch.squeeze`. JAX: `jnp.squeeze`.
     #[track_caller]
     pub fn squeeze(&self, axis: isize) -> Tensor {
         match self.axis_or("squeeze", axis) {
@@ -47,6 +51,8 @@ impl Tensor {
     }
 
     /// All axes from `start` to `end`, both included, as one. Gradient: `dy` under the old shape.
+    ///
+    /// PyTorch: `torch.flatten`. JAX: none.
     #[track_caller]
     pub fn flatten(&self, start: isize, end: isize) -> Tensor {
         match (self.axis_or("flatten", start), self.axis_or("flatten", end)) {
@@ -69,6 +75,8 @@ impl Tensor {
     }
 
     /// Tensors of one shape along a new axis. Gradient: each gets its part of `dy`.
+    ///
+    /// PyTorch: `torch.stack`. JAX: `jnp.stack`.
     #[track_caller]
     pub fn stack(tensors: &[Tensor], axis: isize) -> Tensor {
         let Some(first) = tensors.first() else {

@@ -75,7 +75,7 @@ impl Tensor {
     ///
     /// Gradient: the parts' cotangents, put together.
     ///
-    /// PyTorch: `torch.split`. JAX: `jnp.split` (which takes positions).
+    /// PyTorch: `torch.split`. JAX: `jnp.split`.
     ///
     /// ```
     /// # use retrograd::Tensor;
