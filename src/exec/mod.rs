@@ -29,8 +29,8 @@ pub(crate) enum Kernel<'a> {
     Place(Base, Vec<Region>),
     /// `x0` at the indices `x1` along an axis.
     Gather(Indexing, usize),
-    /// `x0` with `x2` added at the indices `x1` along an axis.
-    Scatter(Indexing, usize),
+    /// `x0` with `x2` combined into it at the indices `x1` along an axis, in row-major order of `x2`.
+    Scatter(Indexing, usize, Combine),
     /// `y[b, i, j] = sum over k of x0[b, i, k] * x1[b, k, j]`, `b` standing for all leading axes.
     Dot,
     /// Convolution, or one of its transposes.
@@ -70,6 +70,8 @@ pub(crate) enum View<'a> {
     Broadcast,
     /// Output position `i` along an axis is input position `start + i * step`.
     Slice(&'a Region),
+    /// Windows of an axis, each `step` further on; the positions in a window are a new last axis.
+    Windows(usize, usize),
 }
 
 /// A regular grid of positions, one start and step for each axis.
@@ -136,6 +138,19 @@ pub(crate) enum Indexing {
     Elements,
 }
 
+/// What becomes of an element that a scatter meets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Combine {
+    Add,
+    /// The last one written stays.
+    Replace,
+    Mul,
+    /// NaN wins.
+    Max,
+    /// NaN wins.
+    Min,
+}
+
 /// The arithmetic of a Map: the same for a tile of numbers and for a recorded expression.
 pub(crate) trait Body: Send + Sync {
     /// Computes `n` elements, gap-free. `dtype` is that of the last input, as arithmetic sees it.
@@ -172,7 +187,7 @@ impl fmt::Debug for Kernel<'_> {
             Kernel::View(_) => f.write_str("view"),
             Kernel::Place(..) => f.write_str("place"),
             Kernel::Gather(indexing, axis) => write!(f, "gather {indexing:?} {axis}"),
-            Kernel::Scatter(indexing, axis) => write!(f, "scatter {indexing:?} {axis}"),
+            Kernel::Scatter(indexing, axis, combine) => write!(f, "scatter {combine:?} {indexing:?} {axis}"),
             Kernel::Dot => f.write_str("dot"),
             Kernel::Conv(conv) => write!(f, "conv {:?}", conv.role),
             Kernel::Pool(pooling) => write!(f, "pool {:?}", pooling.kind),

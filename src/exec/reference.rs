@@ -5,7 +5,9 @@
 
 use super::expr::Expr;
 use super::window::{self, Windows};
-use super::{Base, Body, ConvRole, Convolution, Fold, Indexing, Kernel, PoolKind, Pooling, Region, View};
+use super::{
+    Base, Body, Combine, ConvRole, Convolution, Fold, Indexing, Kernel, PoolKind, Pooling, Region, View,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{AxisSet, DType, Number, Shape, Spec, Tensor};
 
@@ -75,7 +77,7 @@ fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor>
         }
         Kernel::Place(base, regions) => place(*base, regions, &x, spec),
         Kernel::Gather(what, axis) => gather(*what, *axis, &x, spec)?,
-        Kernel::Scatter(what, axis) => scatter(*what, *axis, &x, spec)?,
+        Kernel::Scatter(what, axis, combine) => scatter(*what, *axis, *combine, &x, spec)?,
         Kernel::Dot => dot(&x[0], &x[1], spec),
         Kernel::Conv(conv) => convolution(conv, &x, spec),
         Kernel::Pool(pooling) => sums_seen(pooling, &x[0], spec),
@@ -173,6 +175,11 @@ fn viewed(view: &View<'_>, x: &List, shape: &Shape, position: &[usize]) -> Numbe
             x.at(&source)
         }
         View::Slice(region) => x.at(&in_region(region, position)),
+        View::Windows(axis, step) => {
+            let mut source = position[..from.rank()].to_vec();
+            source[*axis] = source[*axis] * step + position[from.rank()];
+            x.at(&source)
+        }
     }
 }
 
@@ -226,16 +233,40 @@ fn gather(what: Indexing, axis: usize, x: &[List], spec: Spec) -> Result<Vec<Num
     positions(&spec.shape).iter().map(|p| Ok(x[0].at(&source(what, axis, from, &x[1], p)?))).collect()
 }
 
-fn scatter(what: Indexing, axis: usize, x: &[List], spec: Spec) -> Result<Vec<Number>> {
+fn scatter(what: Indexing, axis: usize, combine: Combine, x: &[List], spec: Spec) -> Result<Vec<Number>> {
     let mut y = x[0].values.clone();
     for position in positions(&x[2].spec.shape) {
         let to = flat(&spec.shape, &source(what, axis, &spec.shape, &x[1], &position)?);
-        y[to] = match (y[to], x[2].at(&position)) {
-            (Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_add(b)),
-            (a, b) => Number::Float(a.as_f64() + b.as_f64()),
-        };
+        y[to] = combined(combine, y[to], x[2].at(&position));
     }
     Ok(y)
+}
+
+fn combined(combine: Combine, a: Number, b: Number) -> Number {
+    let (x, y) = (a.as_f64(), b.as_f64());
+    match (combine, a, b) {
+        (Combine::Replace, ..) => b,
+        (Combine::Add, Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_add(b)),
+        (Combine::Mul, Number::Int(a), Number::Int(b)) => Number::Int(a.wrapping_mul(b)),
+        (Combine::Max, Number::Int(a), Number::Int(b)) => Number::Int(a.max(b)),
+        (Combine::Min, Number::Int(a), Number::Int(b)) => Number::Int(a.min(b)),
+        (Combine::Add, ..) => Number::Float(x + y),
+        (Combine::Mul, ..) => Number::Float(x * y),
+        (Combine::Max, ..) => {
+            if x.is_nan() || x > y {
+                a
+            } else {
+                b
+            }
+        }
+        (Combine::Min, ..) => {
+            if x.is_nan() || x < y {
+                a
+            } else {
+                b
+            }
+        }
+    }
 }
 
 fn dot(a: &List, b: &List, spec: Spec) -> Vec<Number> {

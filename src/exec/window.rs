@@ -5,7 +5,7 @@ pub(crate) const MAX_AXES: usize = 3;
 
 /// A number for each axis of a window. Where a window has fewer axes, they are the last, and those before them
 /// have length 1.
-pub(crate) type PerAxis = [usize; MAX_AXES];
+pub(crate) type Extents = [usize; MAX_AXES];
 
 /// Where windows lie: output position `p` of an axis sees, through element `k` of the kernel, input position
 /// `p * stride + k * dilation - before`. Positions outside of the input are padding.
@@ -13,13 +13,13 @@ pub(crate) type PerAxis = [usize; MAX_AXES];
 pub(crate) struct Windows {
     /// How many axes there are.
     pub(crate) rank: usize,
-    pub(crate) input: PerAxis,
-    pub(crate) kernel: PerAxis,
-    pub(crate) output: PerAxis,
-    pub(crate) stride: PerAxis,
-    pub(crate) dilation: PerAxis,
+    pub(crate) input: Extents,
+    pub(crate) kernel: Extents,
+    pub(crate) output: Extents,
+    pub(crate) stride: Extents,
+    pub(crate) dilation: Extents,
     /// Padding before the first position.
-    pub(crate) before: PerAxis,
+    pub(crate) before: Extents,
 }
 
 impl Windows {
@@ -31,7 +31,7 @@ impl Windows {
     }
 
     /// Row-major number of the input element that an output position sees through an element of the kernel.
-    pub(crate) fn seen_flat(&self, output: PerAxis, element: PerAxis) -> Option<usize> {
+    pub(crate) fn seen_flat(&self, output: Extents, element: Extents) -> Option<usize> {
         let mut flat = 0;
         for axis in 0..MAX_AXES {
             flat = flat * self.input[axis] + self.seen(axis, output[axis], element[axis])?;
@@ -40,13 +40,13 @@ impl Windows {
     }
 
     /// The lengths of an array of one of its shapes, without the axes that it does not have.
-    pub(crate) fn own<'a>(&self, lengths: &'a PerAxis) -> &'a [usize] {
+    pub(crate) fn own<'a>(&self, lengths: &'a Extents) -> &'a [usize] {
         &lengths[MAX_AXES - self.rank..]
     }
 }
 
 /// All positions of a shape, in row-major order.
-pub(crate) fn positions(shape: PerAxis) -> impl Iterator<Item = PerAxis> + Clone {
+pub(crate) fn positions(shape: Extents) -> impl Iterator<Item = Extents> + Clone {
     let [planes, rows, columns] = shape;
     (0..planes).flat_map(move |plane| {
         (0..rows).flat_map(move |row| (0..columns).map(move |column| [plane, row, column]))
@@ -54,6 +54,6 @@ pub(crate) fn positions(shape: PerAxis) -> impl Iterator<Item = PerAxis> + Clone
 }
 
 /// Product of the lengths.
-pub(crate) fn count(shape: PerAxis) -> usize {
+pub(crate) fn count(shape: Extents) -> usize {
     shape.iter().product()
 }

@@ -1,18 +1,20 @@
-//! Reading and adding at computed positions.
+//! Reading at computed positions.
 
 use super::linear::{Linear, LinearMap};
 use super::movement::too_many_axes;
 use super::operands::InputSet;
-use super::pointwise::{bind_repeated, mixed_dtypes};
+use super::pointwise::bind_repeated;
 use super::primitive::Residuals;
-use crate::autodiff::level::bind;
+use super::scatter::Scatter;
+use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
-use crate::exec::{Indexing, Kernel};
+use crate::exec::{Combine, Indexing, Kernel, Region};
 use crate::tensor::{DType, Number, Shape, Spec, Tensor};
 
-const INDEX: InputSet = InputSet::one(1);
+/// The input that is the index.
+pub(super) const INDEX: InputSet = InputSet::one(1);
 
-fn check_index(index: &Spec) -> Result<(), Box<Misfit>> {
+pub(super) fn check_index(index: &Spec) -> Result<(), Box<Misfit>> {
     if matches!(index.dtype, DType::I64 | DType::I32) {
         return Ok(());
     }
@@ -20,12 +22,12 @@ fn check_index(index: &Spec) -> Result<(), Box<Misfit>> {
 }
 
 /// The shape of `x` with an axis replaced by the index's.
-fn selected(x: &Shape, axis: usize, index: &Shape) -> Result<Shape, Box<Misfit>> {
+pub(super) fn selected(x: &Shape, axis: usize, index: &Shape) -> Result<Shape, Box<Misfit>> {
     let head = Shape::of(&x[..axis]);
     head.concat(index).and_then(|shape| shape.concat(&x[axis + 1..])).ok_or_else(too_many_axes)
 }
 
-fn check_alike_beside(axis: usize, x: &Shape, index: &Shape) -> Result<(), Box<Misfit>> {
+pub(super) fn check_alike_beside(axis: usize, x: &Shape, index: &Shape) -> Result<(), Box<Misfit>> {
     if x.rank() == index.rank() && x.with_dim(axis, 0) == index.with_dim(axis, 0) {
         return Ok(());
     }
@@ -66,7 +68,7 @@ impl Linear for Gather {
 
     fn transpose(&self, at: &Residuals<'_>, _: usize, dy: &Tensor) -> Tensor {
         let zeros = Tensor::splat(*at.spec(0), Number::Int(0));
-        bind(&LinearMap(Scatter { what: self.what, axis: self.axis }), &[&zeros, at.x(1), dy])
+        Scatter { what: self.what, axis: self.axis, combine: Combine::Add }.bound(&[&zeros, at.x(1), dy])
     }
 
     fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Tensor {
@@ -88,81 +90,17 @@ impl Linear for Gather {
     }
 }
 
-/// `x0` with `x2` added at the positions `x1` of an axis.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Scatter {
-    what: Indexing,
-    axis: usize,
-}
-
-impl Linear for Scatter {
-    const NAME: &'static str = "scatter_add";
-    const CONSTANTS: InputSet = INDEX;
-
-    fn name(&self) -> &'static str {
-        if self.what == Indexing::Slices { "index_add" } else { Self::NAME }
-    }
-
-    fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
-        check_index(x[1])?;
-        if x[0].dtype != x[2].dtype {
-            return Err(mixed_dtypes(x[0].dtype, x[2].dtype));
-        }
-        let expected = match self.what {
-            Indexing::Slices => selected(&x[0].shape, self.axis, &x[1].shape)?,
-            Indexing::Elements => {
-                check_alike_beside(self.axis, &x[0].shape, &x[1].shape)?;
-                x[1].shape
-            }
-        };
-        if x[2].shape != expected {
-            return Err(Misfit::shape(format!("the source has shape {}, expected {expected}", x[2].shape)));
-        }
-        Ok(*x[0])
-    }
-
-    fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
-        Kernel::Scatter(self.what, self.axis)
-    }
-
-    fn transpose(&self, at: &Residuals<'_>, input: usize, dy: &Tensor) -> Tensor {
-        if input == 0 {
-            return dy.clone();
-        }
-        bind(&LinearMap(Gather { what: self.what, axis: self.axis }), &[dy, at.x(1)])
-    }
-
-    fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Tensor {
-        let below = Scatter { axis: self.axis + 1, ..*self };
-        if self.what == Indexing::Elements {
-            return bind_repeated(&LinearMap(below), x, batched, size);
-        }
-        let repeated = |i: usize| if batched.contains(i) { x[i].clone() } else { x[i].repeated(size) };
-        if !batched.contains(1) {
-            return bind(&LinearMap(below), &[&repeated(0), x[1], &repeated(2)]);
-        }
-        let base = repeated(0);
-        let joined = Joined::new(&base, x[1], self.axis, size);
-        let index_rank = x[1].spec().shape.rank() - 1;
-        let source = (0..self.axis)
-            .rev()
-            .fold(repeated(2), |y, i| y.movedim(1 + i as isize, (self.axis + index_rank) as isize));
-        let sums = bind(&LinearMap(Scatter { axis: 0, ..*self }), &[&joined.all, &joined.index, &source]);
-        sums.reshape(joined.moved).movedim(1, self.axis as isize + 1)
-    }
-}
-
 /// All examples' slices in one axis, and indices into it.
-struct Joined {
+pub(super) struct Joined {
     /// `[size * n, rest..]`.
-    all: Tensor,
-    index: Tensor,
+    pub(super) all: Tensor,
+    pub(super) index: Tensor,
     /// `[size, n, rest..]`.
-    moved: Shape,
+    pub(super) moved: Shape,
 }
 
 impl Joined {
-    fn new(x: &Tensor, index: &Tensor, axis: usize, size: usize) -> Joined {
+    pub(super) fn new(x: &Tensor, index: &Tensor, axis: usize, size: usize) -> Joined {
         let moved = x.movedim(axis as isize + 1, 1);
         let shape = moved.spec().shape;
         let n = shape.dim(1);
@@ -177,6 +115,14 @@ impl Joined {
         let index = inside.where_(wrapped + start, size * n);
         Joined { all, index, moved: shape }
     }
+}
+
+/// The corner of a tensor that an index with smaller lengths beside the axis stands for (PyTorch's rule); none where
+/// that is the whole tensor, or the index does not fit.
+fn corner(x: &Shape, axis: usize, index: &Shape) -> Option<Shape> {
+    let part = (x.rank() == index.rank()).then(|| index.with_dim(axis, x.dim(axis)))?;
+    let fits = part.iter().zip(&**x).all(|(part, whole)| part <= whole);
+    (fits && part != *x).then_some(part)
 }
 
 impl Tensor {
@@ -195,11 +141,15 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn index_select(&self, axis: isize, index: &Tensor) -> Tensor {
-        self.gathered("index_select", Indexing::Slices, axis, index)
+        match self.axis_or("index_select", axis) {
+            Ok(axis) => self.read_at(Indexing::Slices, axis, index),
+            Err(invalid) => invalid,
+        }
     }
 
-    /// Elements of this tensor: `y[i][j] = x[index[i][j]][j]` for axis 0. The index has the tensor's shape beside
-    /// the axis.
+    /// Elements of this tensor: `y[i][j] = x[index[i][j]][j]` for axis 0. The index has the tensor's rank; where it
+    /// is shorter beside the axis, only the tensor's first positions there are read. (To broadcast instead, see
+    /// [`Tensor::take_along_axis`].)
     ///
     /// Gradient: added up at the positions ([`Tensor::scatter_add`]).
     ///
@@ -213,47 +163,67 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Tensor {
-        self.gathered("gather", Indexing::Elements, axis, index)
-    }
-
-    /// This tensor with the slices of `source` added at the positions in `index` of an axis; a position may come
-    /// up more than once. Gradient: `dy` for this tensor, `dy.index_select(axis, index)` for the source.
-    ///
-    /// PyTorch: `torch.index_add`. JAX: `x.at[index].add(source)`.
-    #[track_caller]
-    pub fn index_add(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
-        self.scattered("index_add", Indexing::Slices, axis, index, source)
-    }
-
-    /// This tensor with the elements of `source` added: `x[index[i][j]][j] += source[i][j]` for axis 0.
-    /// Gradient: `dy` for this tensor, `dy.gather(axis, index)` for the source.
-    ///
-    /// PyTorch: `torch.scatter_add`. JAX: `x.at[index].add(source)`.
-    #[track_caller]
-    pub fn scatter_add(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
-        self.scattered("scatter_add", Indexing::Elements, axis, index, source)
-    }
-
-    #[track_caller]
-    fn gathered(&self, operation: &'static str, what: Indexing, axis: isize, index: &Tensor) -> Tensor {
-        match self.axis_or(operation, axis) {
-            Ok(axis) => bind(&LinearMap(Gather { what, axis }), &[self, index]),
+        match self.axis_or("gather", axis) {
+            Ok(axis) => self.corner_beside(axis, index).read_at(Indexing::Elements, axis, index),
             Err(invalid) => invalid,
         }
     }
 
+    /// Elements of this tensor at the positions in `index` along an axis, as [`Tensor::gather`]; beside the axis
+    /// tensor and index broadcast.
+    ///
+    /// Gradient: added up at the positions.
+    ///
+    /// PyTorch: `torch.take_along_dim`. JAX: `jnp.take_along_axis`.
+    ///
+    /// ```
+    /// # use retrograd::Tensor;
+    /// let x = Tensor::from([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+    /// let y = x.take_along_axis(&Tensor::from([[2i64, 0]]), 1);
+    /// assert_eq!(y.to_vec::<f64>()?, [3.0, 1.0, 6.0, 4.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
     #[track_caller]
-    fn scattered(
-        &self,
-        operation: &'static str,
-        what: Indexing,
-        axis: isize,
-        index: &Tensor,
-        source: &Tensor,
-    ) -> Tensor {
-        match self.axis_or(operation, axis) {
-            Ok(axis) => bind(&LinearMap(Scatter { what, axis }), &[self, index, source]),
-            Err(invalid) => invalid,
+    pub fn take_along_axis(&self, index: &Tensor, axis: isize) -> Tensor {
+        let axis = match self.axis_or("take_along_axis", axis) {
+            Ok(axis) => axis,
+            Err(invalid) => return invalid,
+        };
+        if index.error().is_some() {
+            return index.clone();
+        }
+        let (x, i) = (self.spec().shape, index.spec().shape);
+        let beside = (x.rank() == i.rank()).then(|| x.with_dim(axis, 1).broadcast(i.with_dim(axis, 1)));
+        let Some(beside) = beside.flatten() else {
+            let message = format!("shape {x} and index shape {i} do not broadcast beside axis {axis}");
+            let misfit = Misfit::shape(message).help("the index has the tensor's rank");
+            return misuse("take_along_axis", &[self, index], misfit);
+        };
+        match (beside.with_dim(axis, x.dim(axis)).countable(), beside.with_dim(axis, i.dim(axis)).countable())
+        {
+            (Some(x), Some(i)) => {
+                let (x, i) = (self.broadcast_shape(x), index.broadcast_shape(i));
+                x.read_at(Indexing::Elements, axis, &i)
+            }
+            _ => misuse("take_along_axis", &[self, index], too_many_axes()),
+        }
+    }
+
+    /// What an index reads along an axis.
+    #[track_caller]
+    pub(super) fn read_at(&self, what: Indexing, axis: usize, index: &Tensor) -> Tensor {
+        bind(&LinearMap(Gather { what, axis }), &[self, index])
+    }
+
+    /// This tensor, or its corner that an index with smaller lengths beside the axis stands for.
+    #[track_caller]
+    pub(super) fn corner_beside(&self, axis: usize, index: &Tensor) -> Tensor {
+        if self.error().is_some() || index.error().is_some() {
+            return self.clone();
+        }
+        match corner(&self.spec().shape, axis, &index.spec().shape) {
+            Some(part) => self.slice_region(Region::corner(part.rank()), part),
+            None => self.clone(),
         }
     }
 }

@@ -148,7 +148,8 @@ impl Tensor {
         crate::autodiff::level::bind_dying(&LinearMap(Update(region)), &[&self, value], InputSet::one(0))
     }
 
-    /// The tensor with `value` around it: `padding[i]` is how many positions to add before and after axis `i`.
+    /// The tensor with `value` around it: `padding` is how many positions to add before and after each axis. Other ways
+    /// to fill them: [`Tensor::pad_with`].
     ///
     /// Gradient: the part of `dy` where the tensor lies.
     ///
@@ -161,41 +162,54 @@ impl Tensor {
     /// # Ok::<(), retrograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn pad<const N: usize>(&self, padding: [(usize, usize); N], value: impl Into<Number>) -> Tensor {
-        if self.error().is_some() {
-            return self.clone();
-        }
+    pub fn pad(&self, padding: impl AsRef<[(usize, usize)]>, value: impl Into<Number>) -> Tensor {
+        let (padding, value) = (padding.as_ref(), value.into());
+        let shape = match self.padded_shape("pad", padding) {
+            Ok(shape) => shape,
+            Err(invalid) => return invalid,
+        };
         let spec = *self.spec();
-        let value = value.into();
-        if N != spec.shape.rank() {
-            let message = format!("padding for {N} axes of a tensor with {}", spec.shape.rank());
-            return misuse(
-                "pad",
-                &[self],
-                Misfit::shape(message).help("give one (before, after) pair an axis"),
-            );
-        }
         if !value.fits(spec.dtype) {
             let message = format!("the number {} is no {}", value.as_f64(), spec.dtype);
             return misuse("pad", &[self], Misfit::dtype(message));
         }
-        let dims: Vec<usize> = padding
-            .iter()
-            .zip(&*spec.shape)
-            .map(|(&(before, after), &dim)| before.saturating_add(dim as usize).saturating_add(after))
-            .collect();
-        let shape = match Shape::checked(&dims) {
-            Ok(shape) => shape,
-            Err(message) => return misuse("pad", &[self], Misfit::shape(message)),
-        };
-        let region = Region { start: padding.iter().map(|p| p.0 as i64).collect(), step: vec![1; N] };
+        let start = padding.iter().map(|&(before, _)| before as i64).collect();
+        let region = Region { start, step: vec![1; padding.len()] };
         if value.as_f64() == 0.0 {
             return self.placed_in_zeros(shape, region);
         }
         Tensor::splat(spec.with_shape(shape), value).with_region(region, self)
     }
 
-    /// Tensors one after the other along an axis; they have equal lengths along all others.
+    /// The shape with positions added before and after each axis.
+    #[track_caller]
+    pub(super) fn padded_shape(
+        &self,
+        operation: &'static str,
+        padding: &[(usize, usize)],
+    ) -> Result<Shape, Tensor> {
+        if self.error().is_some() {
+            return Err(self.clone());
+        }
+        let shape = self.spec().shape;
+        if padding.len() != shape.rank() {
+            let message = format!("padding for {} axes of a tensor with {}", padding.len(), shape.rank());
+            let misfit = Misfit::shape(message).help("give one (before, after) pair an axis");
+            return Err(misuse(operation, &[self], misfit));
+        }
+        let dims: Vec<usize> = padding
+            .iter()
+            .zip(&*shape)
+            .map(|(&(before, after), &dim)| before.saturating_add(dim as usize).saturating_add(after))
+            .collect();
+        match Shape::checked(&dims) {
+            Ok(shape) => Ok(shape),
+            Err(message) => Err(misuse(operation, &[self], Misfit::shape(message))),
+        }
+    }
+
+    /// Tensors one after the other along an axis; they have equal lengths along all others. Numbers (tensors of rank 0)
+    /// may stand among vectors, or alone: each is a vector of length 1.
     ///
     /// Gradient: each gets its part of `dy`.
     ///
@@ -204,7 +218,8 @@ impl Tensor {
     /// ```
     /// # use retrograd::Tensor;
     /// let (a, b) = (Tensor::from([1.0]), Tensor::from([2.0, 3.0]));
-    /// assert_eq!(Tensor::cat(&[a, b], 0).to_vec::<f64>()?, [1.0, 2.0, 3.0]);
+    /// assert_eq!(Tensor::cat(&[a, b.clone()], 0).to_vec::<f64>()?, [1.0, 2.0, 3.0]);
+    /// assert_eq!(Tensor::cat(&[b.sum(), b], 0).to_vec::<f64>()?, [5.0, 2.0, 3.0]);
     /// # Ok::<(), retrograd::Error>(())
     /// ```
     #[track_caller]
@@ -215,6 +230,14 @@ impl Tensor {
         let refs: Vec<&Tensor> = tensors.iter().collect();
         if let Some(invalid) = refs.iter().find(|x| x.error().is_some()) {
             return (*invalid).clone();
+        }
+        let ranks = || refs.iter().map(|x| x.spec().shape.rank());
+        if ranks().any(|rank| rank == 0) && ranks().all(|rank| rank < 2) {
+            let mut vectors = Vec::with_capacity(refs.len());
+            for x in tensors {
+                vectors.push(if x.spec().shape.rank() == 0 { x.reshape([1]) } else { x.clone() });
+            }
+            return Tensor::cat(&vectors, axis);
         }
         match first.axis_or("cat", axis) {
             Ok(axis) => bind(&LinearMap(Cat { axis }), &refs),

@@ -3,6 +3,7 @@
 use super::linear::{Linear, LinearMap};
 use super::operands::InputSet;
 use super::primitive::Residuals;
+use super::reduce::IntoAxes;
 use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::{Kernel, Region, View};
@@ -167,6 +168,11 @@ impl Region {
         region.step.insert(0, 1);
         region
     }
+
+    /// The first positions of each axis.
+    pub(crate) fn corner(rank: usize) -> Region {
+        Region { start: vec![0; rank], step: vec![1; rank] }
+    }
 }
 
 impl Tensor {
@@ -203,15 +209,16 @@ impl Tensor {
     ///
     /// PyTorch: `torch.permute`. JAX: `jnp.transpose`.
     #[track_caller]
-    pub fn permute<const N: usize>(&self, order: [isize; N]) -> Tensor {
+    pub fn permute(&self, order: impl IntoAxes) -> Tensor {
         if self.error().is_some() {
             return self.clone();
         }
-        let shape = self.spec().shape;
+        let (shape, order) = (self.spec().shape, order.as_axes());
         let axes: Vec<usize> = order.iter().filter_map(|&axis| shape.axis(axis)).collect();
         let distinct: AxisSet = axes.iter().copied().collect();
-        if axes.len() != shape.rank() || N != shape.rank() || distinct != AxisSet::all(N) {
-            let message = format!("{order:?} is no order of the {} axes of {shape}", shape.rank());
+        let rank = shape.rank();
+        if axes.len() != rank || order.len() != rank || distinct != AxisSet::all(rank) {
+            let message = format!("{order:?} is no order of the {rank} axes of {shape}");
             return misuse("permute", &[self], Misfit::shape(message).help("name every axis once"));
         }
         bind(&LinearMap(Permute::new(axes)), &[self])
@@ -296,8 +303,8 @@ impl Tensor {
     ///
     /// PyTorch: `torch.flip`. JAX: `jnp.flip`.
     #[track_caller]
-    pub fn flip<const N: usize>(&self, axes: [isize; N]) -> Tensor {
-        let axes = match self.axes_or("flip", &axes) {
+    pub fn flip(&self, axes: impl IntoAxes) -> Tensor {
+        let axes = match self.axes_or("flip", axes.as_axes()) {
             Ok(axes) => axes,
             Err(invalid) => return invalid,
         };
@@ -363,7 +370,7 @@ impl Tensor {
 pub const INFER: usize = u32::MAX as usize;
 
 /// `shape` with an [`INFER`]red length filled in.
-fn completed(shape: Shape, from: Shape) -> Result<Shape, Box<Misfit>> {
+pub(crate) fn completed(shape: Shape, from: Shape) -> Result<Shape, Box<Misfit>> {
     let unknown: Vec<usize> = (0..shape.rank()).filter(|&axis| shape.dim(axis) == INFER).collect();
     match unknown[..] {
         [] => Ok(shape),

@@ -14,6 +14,8 @@ pub(crate) enum Distribution {
     Uniform,
     /// Normal with mean 0 and variance 1.
     Normal,
+    /// The numbers `0..n` (i64) in random order.
+    Permutation,
 }
 
 /// Numbers drawn with a key: i64 `[seed, counter]` in the last axis of the input, whose other axes come first in
@@ -30,11 +32,12 @@ impl Primitive for Random {
         match self.distribution {
             Distribution::Uniform => "rand",
             Distribution::Normal => "randn",
+            Distribution::Permutation => "randperm",
         }
     }
 
     fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
-        if !self.dtype.is_float() {
+        if self.distribution != Distribution::Permutation && !self.dtype.is_float() {
             return Err(Misfit::dtype(format!("draws floating-point numbers, not {}", self.dtype)));
         }
         let keys = x[0].shape;

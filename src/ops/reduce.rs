@@ -9,7 +9,8 @@ use crate::error::Misfit;
 use crate::exec::{Fold, Kernel};
 use crate::tensor::{AxisSet, DType, Shape, Spec, Tensor};
 
-/// Axes to reduce: one (`-1`), several (`[0, 2]`, a slice); negative ones count from the end.
+/// Axes, or other numbers of which there is one an axis: one (`-1`) or several (`[0, 2]`, a slice, a vector). Negative
+/// axes count from the end.
 pub trait IntoAxes {
     /// The axes as given.
     #[doc(hidden)]
@@ -29,6 +30,18 @@ impl<const N: usize> IntoAxes for [isize; N] {
 }
 
 impl IntoAxes for &[isize] {
+    fn as_axes(&self) -> &[isize] {
+        self
+    }
+}
+
+impl IntoAxes for Vec<isize> {
+    fn as_axes(&self) -> &[isize] {
+        self
+    }
+}
+
+impl IntoAxes for &Vec<isize> {
     fn as_axes(&self) -> &[isize] {
         self
     }

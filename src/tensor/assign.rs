@@ -8,6 +8,7 @@ use super::index::{Picks, Selection, operands};
 use super::{DType, Index, IndexItem, IntoOperand, MAX_RANK, Number, Shape, Spec, Tensor};
 use crate::autodiff::level::{misuse, settle};
 use crate::error::Misfit;
+use crate::ops::PutMode;
 
 impl Tensor {
     /// Replaces the part that an index names by a tensor or number, which broadcasts to the part's shape.
@@ -41,7 +42,7 @@ impl Tensor {
         let items = index.into_items();
         // Taken out of the variable, so that its memory may be reused when nobody else sees it.
         let x = std::mem::replace(self, Tensor::hollow());
-        *self = assigned("set", x, items.as_ref(), &value);
+        *self = assigned("set", x, items.as_ref(), &value, PutMode::Replace);
     }
 
     /// This tensor with the part that an index names replaced: [`Tensor::set`] on a copy.
@@ -58,12 +59,36 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn with(&self, index: impl Index, value: impl IntoOperand) -> Tensor {
-        assigned("with", self.clone(), index.into_items().as_ref(), &value)
+        assigned("with", self.clone(), index.into_items().as_ref(), &value, PutMode::Replace)
+    }
+
+    /// This tensor with the part that an index names replaced by a tensor or number, or with that added to it, as often
+    /// as a position comes up. The value broadcasts to the part's shape.
+    ///
+    /// Gradient: to replace, as [`Tensor::set`]; to add, `dy` for this tensor and `dy` of the part for the value.
+    ///
+    /// PyTorch: `torch.index_put`. JAX: `x.at[..].add`.
+    ///
+    /// ```
+    /// # use retrograd::{PutMode, Tensor};
+    /// let (x, i) = (Tensor::from([1.0, 2.0]), Tensor::from([0i64, 0, 1]));
+    /// assert_eq!(x.index_put(i, 10.0, PutMode::Add).to_vec::<f64>()?, [21.0, 12.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn index_put(&self, index: impl Index, value: impl IntoOperand, mode: PutMode) -> Tensor {
+        assigned("index_put", self.clone(), index.into_items().as_ref(), &value, mode)
     }
 }
 
 #[track_caller]
-fn assigned(operation: &'static str, x: Tensor, items: &[IndexItem], value: &impl IntoOperand) -> Tensor {
+fn assigned(
+    operation: &'static str,
+    x: Tensor,
+    items: &[IndexItem],
+    value: &impl IntoOperand,
+    mode: PutMode,
+) -> Tensor {
     if x.error().is_some() {
         return x;
     }
@@ -72,9 +97,10 @@ fn assigned(operation: &'static str, x: Tensor, items: &[IndexItem], value: &imp
         Err(misfit) => return misuse(operation, &operands(&x, items), misfit),
     };
     let replacement = Replacement { operation, x: &x, value };
-    let part = match &selection.picks {
-        None => replacement.fitted(selection.shape),
-        Some(picks) => replacement.picked(&selection.view(&x), picks),
+    let part = match (&selection.picks, mode) {
+        (None, PutMode::Replace) => replacement.fitted(selection.shape),
+        (Some(picks), PutMode::Replace) => replacement.picked(&selection.view(&x), picks),
+        (picks, PutMode::Add) => replacement.added(&selection.view(&x), picks.as_ref()),
     };
     if part.error().is_some() {
         return part;
@@ -118,6 +144,37 @@ impl<V: IntoOperand> Replacement<'_, V> {
             return self.refuse(value, Misfit::shape(message));
         }
         value.reshape(own).broadcast_shape(shape)
+    }
+
+    /// `part` with the value added, everywhere or at the positions of its one axis that `picks` name.
+    #[track_caller]
+    fn added(&self, part: &Tensor, picks: Option<&Picks>) -> Tensor {
+        let shape = part.spec().shape;
+        let Some(picks) = picks else {
+            let value = self.fitted(shape);
+            return if value.error().is_some() { value } else { part + value };
+        };
+        let positions = picks.positions(self.operation);
+        if positions.error().is_some() {
+            return positions;
+        }
+        match self.targeted(&shape, picks.axis, &positions.spec().shape) {
+            Ok(values) => part.index_add(picks.axis as isize, &positions, &values),
+            Err(invalid) => invalid,
+        }
+    }
+
+    /// The value in the shape of a part with an index's axes in place of `axis`.
+    #[track_caller]
+    fn targeted(&self, part: &Shape, axis: usize, index: &Shape) -> Result<Tensor, Tensor> {
+        let target = Shape::of(&part[..axis]).concat(index).and_then(|shape| shape.concat(&part[axis + 1..]));
+        let Some(target) = target else {
+            let message =
+                format!("the part would have more than {MAX_RANK} axes: {index} for axis {axis} of {part}");
+            return Err(misuse(self.operation, &[self.x], Misfit::shape(message)));
+        };
+        let values = self.fitted(target);
+        if values.error().is_some() { Err(values) } else { Ok(values) }
     }
 
     /// `part` with the value at the positions of its one axis that `picks` name.
@@ -164,16 +221,10 @@ impl<V: IntoOperand> Replacement<'_, V> {
     /// where none is.
     #[track_caller]
     fn chosen(&self, part: &Shape, axis: usize, index: &Shape, last: &Tensor) -> Tensor {
-        let target = Shape::of(&part[..axis]).concat(index).and_then(|shape| shape.concat(&part[axis + 1..]));
-        let Some(target) = target else {
-            let message =
-                format!("the part would have more than {MAX_RANK} axes: {index} for axis {axis} of {part}");
-            return misuse(self.operation, &[self.x], Misfit::shape(message));
+        let values = match self.targeted(part, axis, index) {
+            Ok(values) => values,
+            Err(invalid) => return invalid,
         };
-        let values = self.fitted(target);
-        if values.error().is_some() {
-            return values;
-        }
         if index.numel() == 0 {
             return Tensor::splat(self.x.spec().with_shape(*part), Number::Int(0));
         }

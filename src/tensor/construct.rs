@@ -1,11 +1,10 @@
 //! Making tensors.
 
-use super::rng::{draw, global_permutation};
 use super::{DType, Element, IntoShape, Number, Shape, Spec, Tensor};
 use crate::autodiff::level::misuse;
 use crate::error::Misfit;
 use crate::exec::cpu::build;
-use crate::ops::{Distribution, number_operand};
+use crate::ops::number_operand;
 
 pub use super::rng::manual_seed;
 
@@ -157,46 +156,35 @@ impl Tensor {
         if let Err(message) = Shape::checked(&[n]) {
             return misuse("linspace", &[], Misfit::shape(message));
         }
-        let step = if n > 1 { (end - start) / (n - 1) as f64 } else { 0.0 };
-        // The last one is `end` itself, whatever the rounding.
-        let value = |i: usize| if i + 1 == n && n > 1 { end } else { start + i as f64 * step };
-        Tensor::from_vec((0..n).map(|i| value(i) as f32).collect(), [n])
+        Tensor::from_vec(spaced(start, end, n).map(|value| value as f32).collect(), [n])
     }
 
-    /// Numbers uniform in [0, 1), in f32, from the global generator ([`manual_seed`]).
+    /// `n` powers of `base`, with exponents evenly spaced from `start` to `end`, both included, in f32.
     ///
-    /// PyTorch: `torch.rand`. JAX: `jax.random.uniform`.
-    #[track_caller]
-    pub fn rand(shape: impl IntoShape) -> Tensor {
-        draw("rand", shape, Distribution::Uniform, DType::F32)
-    }
-
-    /// Normally distributed numbers, mean 0 and variance 1, in f32, from the global generator ([`manual_seed`]).
+    /// PyTorch: `torch.logspace`. JAX: `jnp.logspace`.
     ///
-    /// PyTorch: `torch.randn`. JAX: `jax.random.normal`.
+    /// ```
+    /// # use retrograd::Tensor;
+    /// assert_eq!(Tensor::logspace(0.0, 2.0, 3, 10.0).to_vec::<f32>()?, [1.0, 10.0, 100.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
     #[track_caller]
-    pub fn randn(shape: impl IntoShape) -> Tensor {
-        draw("randn", shape, Distribution::Normal, DType::F32)
-    }
-
-    /// One with probability `p`, else zero, in f32, from the global generator ([`manual_seed`]).
-    ///
-    /// PyTorch: `torch.bernoulli`. JAX: `jax.random.bernoulli`.
-    #[track_caller]
-    pub fn bernoulli(shape: impl IntoShape, p: f64) -> Tensor {
-        Tensor::rand(shape).lt(p).f32()
-    }
-
-    /// The numbers `0..n` (i64) in random order, from the global generator ([`manual_seed`]).
-    ///
-    /// PyTorch: `torch.randperm`. JAX: `jax.random.permutation`.
-    #[track_caller]
-    pub fn randperm(n: usize) -> Tensor {
+    pub fn logspace(start: f64, end: f64, n: usize, base: f64) -> Tensor {
         match Shape::checked(&[n]) {
-            Ok(_) => global_permutation(n),
-            Err(message) => misuse("randperm", &[], Misfit::shape(message)),
+            Ok(_) => Tensor::from_vec(
+                spaced(start, end, n).map(|exponent| base.powf(exponent) as f32).collect(),
+                [n],
+            ),
+            Err(message) => misuse("logspace", &[], Misfit::shape(message)),
         }
     }
+}
+
+/// `n` numbers evenly spaced from `start` to `end`.
+fn spaced(start: f64, end: f64, n: usize) -> impl Iterator<Item = f64> {
+    let step = if n > 1 { (end - start) / (n - 1) as f64 } else { 0.0 };
+    // The last one is `end` itself, whatever the rounding.
+    (0..n).map(move |i| if i + 1 == n && n > 1 { end } else { start + i as f64 * step })
 }
 
 /// What nested arrays are made of: numbers, or arrays of such.

@@ -20,7 +20,7 @@ pub use index::*;
 pub use node::Tensor;
 pub(crate) use node::{Array, Data, Lifted, Repr};
 pub use rng::Rng;
-pub(crate) use rng::reserve_draws;
+pub(crate) use rng::{global_key, reserve_draws};
 pub(crate) use shape::{AxisSet, Strides};
 pub use shape::{IntoShape, MAX_RANK, Shape, Spec};
 pub(crate) use storage::Storage;

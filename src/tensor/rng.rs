@@ -3,12 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::tree::{Tree, Visitor, Walker};
-use super::{DType, IntoShape, Tensor};
+use super::{DType, IntoOperand, IntoShape, Tensor};
 use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
-use crate::exec::cpu::random::bits;
 use crate::graph;
-use crate::ops::{Distribution, Random};
+use crate::ops::{Distribution, Random, Replacement, draws};
 
 /// A random-number generator: a seed and a counter of draws, as a tensor, so that it can be an argument of a
 /// function that is differentiated or batched, and the same seed gives the same numbers everywhere.
@@ -40,7 +39,7 @@ impl Rng {
     /// PyTorch: `torch.rand(generator=..)`. JAX: `jax.random.uniform`.
     #[track_caller]
     pub fn rand(&mut self, shape: impl IntoShape) -> Tensor {
-        self.draw("rand", shape, Distribution::Uniform)
+        draws::noise("rand", &self.advance(), Distribution::Uniform, shape, DType::F32)
     }
 
     /// Normally distributed numbers, mean 0 and variance 1, in f32.
@@ -48,15 +47,63 @@ impl Rng {
     /// PyTorch: `torch.randn(generator=..)`. JAX: `jax.random.normal`.
     #[track_caller]
     pub fn randn(&mut self, shape: impl IntoShape) -> Tensor {
-        self.draw("randn", shape, Distribution::Normal)
+        draws::noise("randn", &self.advance(), Distribution::Normal, shape, DType::F32)
     }
 
-    /// One with probability `p`, else zero, in f32.
+    /// One with probability `p`, else zero: [`Tensor::bernoulli`] by this generator.
     ///
     /// PyTorch: `torch.bernoulli(generator=..)`. JAX: `jax.random.bernoulli`.
     #[track_caller]
-    pub fn bernoulli(&mut self, shape: impl IntoShape, p: f64) -> Tensor {
-        self.rand(shape).lt(p).f32()
+    pub fn bernoulli(&mut self, shape: impl IntoShape, p: impl IntoOperand) -> Tensor {
+        draws::bernoulli(&self.advance(), shape, &p)
+    }
+
+    /// Uniform numbers between two others: [`Tensor::uniform`] by this generator.
+    #[track_caller]
+    pub fn uniform(
+        &mut self,
+        shape: impl IntoShape,
+        low: impl IntoOperand,
+        high: impl IntoOperand,
+    ) -> Tensor {
+        draws::uniform(&self.advance(), shape, &low, &high)
+    }
+
+    /// Normally distributed numbers of any mean and standard deviation: [`Tensor::normal`] by this generator.
+    #[track_caller]
+    pub fn normal(&mut self, shape: impl IntoShape, mean: impl IntoOperand, std: impl IntoOperand) -> Tensor {
+        draws::normal(&self.advance(), shape, &mean, &std)
+    }
+
+    /// Exponentially distributed numbers: [`Tensor::exponential`] by this generator.
+    #[track_caller]
+    pub fn exponential(&mut self, shape: impl IntoShape, rate: impl IntoOperand) -> Tensor {
+        draws::exponential(&self.advance(), shape, &rate)
+    }
+
+    /// Whole numbers (i64) from `low` on and below `high`: [`Tensor::randint`] by this generator.
+    #[track_caller]
+    pub fn randint(&mut self, low: i64, high: i64, shape: impl IntoShape) -> Tensor {
+        draws::randint(&self.advance(), low, high, shape)
+    }
+
+    /// The numbers `0..n` (i64) in random order: [`Tensor::randperm`] by this generator.
+    #[track_caller]
+    pub fn randperm(&mut self, n: usize) -> Tensor {
+        draws::noise("randperm", &self.advance(), Distribution::Permutation, [n], DType::I64)
+    }
+
+    /// Positions drawn with the probabilities that `weights` are proportional to: [`Tensor::multinomial`] by this
+    /// generator.
+    #[track_caller]
+    pub fn multinomial(&mut self, weights: &Tensor, n: usize, replacement: Replacement) -> Tensor {
+        draws::multinomial(&self.advance(), weights, n, replacement)
+    }
+
+    /// `x` with elements put to zero at random: [`Tensor::dropout`] by this generator.
+    #[track_caller]
+    pub fn dropout(&mut self, x: &Tensor, p: f64) -> Tensor {
+        draws::dropout(&self.advance(), x, p)
     }
 
     /// `n` generators, independent of each other and of what this one yields later; as one whose leaf has a first
@@ -80,14 +127,6 @@ impl Rng {
     fn advance(&mut self) -> Tensor {
         let next = &self.key + Tensor::from([0i64, 1]);
         std::mem::replace(&mut self.key, next)
-    }
-
-    #[track_caller]
-    fn draw(&mut self, operation: &'static str, shape: impl IntoShape, distribution: Distribution) -> Tensor {
-        match shape.into_shape() {
-            Ok(shape) => bind(&Random { distribution, shape, dtype: DType::F32 }, &[&self.advance()]),
-            Err(message) => misuse(operation, &[], Misfit::shape(message)),
-        }
     }
 }
 
@@ -115,20 +154,9 @@ fn next_key() -> [i64; 2] {
     *key
 }
 
-/// A draw from the global generator; in a traced function, one that differs from call to call.
-#[track_caller]
-pub(super) fn draw(
-    operation: &'static str,
-    shape: impl IntoShape,
-    distribution: Distribution,
-    dtype: DType,
-) -> Tensor {
-    let shape = match shape.into_shape() {
-        Ok(shape) => shape,
-        Err(message) => return misuse(operation, &[], Misfit::shape(message)),
-    };
-    let key = graph::draw_key().unwrap_or_else(|| Tensor::from(next_key()));
-    bind(&Random { distribution, shape, dtype }, &[&key])
+/// The key of a draw from the global generator; in a traced function, one that differs from call to call.
+pub(crate) fn global_key() -> Tensor {
+    graph::draw_key().unwrap_or_else(|| Tensor::from(next_key()))
 }
 
 /// The first draw's key of a replayed program: its further draws count on from there.
@@ -139,15 +167,14 @@ pub(crate) fn reserve_draws(count: usize) -> [i64; 2] {
     first
 }
 
-/// `0..n` ordered by random 64-bit numbers, so that every order is as likely.
-pub(super) fn global_permutation(n: usize) -> Tensor {
-    let key = next_key();
-    let mut order: Vec<(u64, i64)> = (0..n)
-        .map(|i| {
-            let [low, high, ..] = bits(key, i as u64);
-            (u64::from(high) << 32 | u64::from(low), i as i64)
-        })
-        .collect();
-    order.sort_unstable();
-    Tensor::from_vec(order.into_iter().map(|(_, i)| i).collect(), [n])
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traced_permutation_differs_from_run_to_run() {
+        let graph = graph::trace(&[], |_| Ok(vec![Tensor::randperm(20)])).expect("a trace");
+        let run = || graph.replay(&[]).expect("runs")[0].to_vec::<i64>().expect("has a value");
+        assert_ne!(run(), run());
+    }
 }

@@ -158,7 +158,8 @@ fn shapes() {
         Tensor::cat(&[], 0) => "cat: needs at least one tensor";
         Tensor::cat(&[x.clone(), f32s(&[3, 2])], 0) => "cat: shapes [2, 3] and [3, 2] differ beside axis 0 | operands: f32[2, 3], f32[3, 2]";
         Tensor::cat(&[x.clone(), x.f64()], 0) => "cat: dtypes f32 and f64 do not mix | operands: f32[2, 3], f64[2, 3] | help: convert one of them, for example with `.f64()`";
-        Tensor::cat(&[f32s(&[])], 0) => "cat: axis 0 of a tensor with 0 axes, [] | operands: f32[]";
+        Tensor::cat(&[f32s(&[])], 1) => "cat: axis 1 of a tensor with 1 axes, [1] | operands: f32[1]";
+        Tensor::cat(&[f32s(&[]), x.clone()], 0) => "cat: axis 0 of a tensor with 0 axes, [] | operands: f32[]";
         Tensor::stack(&[], 0) => "stack: needs at least one tensor";
         Tensor::stack(&[x.clone(), f32s(&[3])], 0) => "stack: shapes [2, 3] and [3] differ | operands: f32[2, 3], f32[3]";
     }

@@ -40,7 +40,7 @@ pub(crate) fn run(
         Kernel::Reduce(fold, axes) => Ok(run_reduce(*fold, *axes, x[0], *spec)),
         Kernel::Place(base, regions) => Ok(place::run(*base, regions, x, *spec, dying)),
         Kernel::Gather(what, axis) => indexed::gather(*what, *axis, x[0], x[1], *spec),
-        Kernel::Scatter(what, axis) => indexed::scatter(*what, *axis, x, *spec, dying),
+        Kernel::Scatter(what, axis, combine) => indexed::scatter(*what, *axis, *combine, x, *spec, dying),
         Kernel::Dot => Ok(dot::run(x[0], x[1], *spec)),
         Kernel::Conv(conv) => Ok(conv::run(conv, x[0], x[1], *spec)),
         Kernel::Pool(pooling) => Ok(pool::run(pooling, x[0], *spec)),

@@ -9,7 +9,7 @@ use std::ops::{Add, Range};
 use super::job::{self, Job};
 use super::operand::Operand;
 use super::{build, cast_tensor, computable, contiguous};
-use crate::exec::window::{PerAxis, Windows, count, positions};
+use crate::exec::window::{Extents, Windows, count, positions};
 use crate::exec::{PoolKind, Pooling};
 use crate::tensor::{DType, Spec, Tensor};
 
@@ -118,7 +118,7 @@ struct Sight {
 
 /// What a row of the output sees through an element of the kernel.
 #[inline(always)]
-fn sight(windows: &Windows, row: PerAxis, element: PerAxis) -> Option<Sight> {
+fn sight(windows: &Windows, row: Extents, element: Extents) -> Option<Sight> {
     let plane = windows.seen(0, row[0], element[0])?;
     let line = windows.seen(1, row[1], element[1])?;
     let (stride, before) = (windows.stride[2], windows.before[2]);

@@ -23,7 +23,7 @@ const LANES: usize = 16;
 /// The words of 16 blocks: `words[w][lane]`.
 type Words = [[u32; LANES]; 4];
 
-/// Fills `y` with a draw of `n` elements of a floating-point dtype, from the key `[seed, counter]`.
+/// Fills `y` with a draw of `n` elements from the key `[seed, counter]`.
 ///
 /// Uniform numbers are multiples of 2^-24 (f32), 2^-53 (f64), 2^-11 (f16) or 2^-8 (bf16) in [0, 1). Normal ones reach
 /// 7.4 (f32) and 8.5 (f64) standard deviations.
@@ -31,7 +31,7 @@ type Words = [[u32; LANES]; 4];
 /// # Safety
 /// `y` has room for `n` elements of `dtype` and is aligned for them.
 pub(crate) unsafe fn draw(distribution: Distribution, dtype: DType, key: [i64; 2], n: usize, y: *mut u8) {
-    use Distribution::{Normal, Uniform};
+    use Distribution::{Normal, Permutation, Uniform};
     // SAFETY: the caller's promise, at the type that the dtype names.
     unsafe {
         match (distribution, dtype) {
@@ -43,13 +43,31 @@ pub(crate) unsafe fn draw(distribution: Distribution, dtype: DType, key: [i64; 2
             (Uniform, DType::F16) => fill_narrow::<UniformF32<11>>(key, dtype, y, n),
             (Uniform, DType::BF16) => fill_narrow::<UniformF32<8>>(key, dtype, y, n),
             (Normal, DType::F16 | DType::BF16) => fill_narrow::<NormalF32>(key, dtype, y, n),
-            _ => unreachable!("infer admits floating-point draws only"),
+            (Permutation, DType::I64) => permute(key, y.cast(), n),
+            _ => unreachable!("infer admits no such draw"),
         }
     }
 }
 
-/// Block `index` of the key's random bits: for draws of integers.
-pub(crate) fn bits(key: [i64; 2], index: u64) -> [u32; 4] {
+/// Fills `y` with `0..n` ordered by random 64-bit numbers, so that every order is as likely.
+///
+/// # Safety
+/// `y` has room for `n` elements.
+unsafe fn permute(key: [i64; 2], y: *mut i64, n: usize) {
+    let number = |i: i64| {
+        let [low, high, ..] = bits(key, i as u64);
+        (u64::from(high) << 32 | u64::from(low), i)
+    };
+    let mut order: Vec<(u64, i64)> = (0..n as i64).map(number).collect();
+    order.sort_unstable();
+    for (i, (_, element)) in order.into_iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe { y.add(i).write(element) };
+    }
+}
+
+/// Block `index` of the key's random bits.
+fn bits(key: [i64; 2], index: u64) -> [u32; 4] {
     let ([seed_low, seed_high], [low, high]) = (halves(key[0] as u64), halves(key[1] as u64));
     let [index_low, index_high] = halves(index);
     philox([index_low, index_high, low, high], [seed_low, seed_high])

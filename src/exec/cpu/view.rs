@@ -21,6 +21,12 @@ pub(super) fn run(view: &View<'_>, x: &Tensor, spec: Spec) -> Tensor {
         }
         View::Broadcast => (0, repeated(&from, &strides, &spec.shape)),
         View::Slice(region) => sliced(&strides, region, &spec.shape),
+        View::Windows(axis, step) => {
+            let mut windows = strides;
+            windows[*axis] *= *step as isize;
+            windows[from.rank()] = strides[*axis];
+            (0, windows)
+        }
     };
     over(array, spec, offset, strides)
 }

@@ -1,5 +1,19 @@
 //! What is made of other operations: no laws of their own, so every transform holds for them.
 
+mod arrange;
+mod diagonal;
+pub(crate) mod draws;
 mod loss;
+mod masks;
+mod padding;
+mod product;
 mod shape;
+mod split;
 mod statistics;
+
+pub use arrange::GridOrder;
+pub use draws::Replacement;
+pub use masks::PutMode;
+pub(crate) use masks::true_places;
+pub use padding::PadMode;
+pub use split::IntoLengths;

@@ -1,9 +1,10 @@
-//! Everyday names for moving elements.
+//! Axes that come and go, and new shapes.
 
 use crate::autodiff::level::misuse;
 use crate::error::Misfit;
-use crate::ops::movement::too_many_axes;
-use crate::tensor::Tensor;
+use crate::ops::movement::{completed, too_many_axes};
+use crate::ops::reduce::IntoAxes;
+use crate::tensor::{IntoShape, Shape, Tensor};
 
 impl Tensor {
     /// With a new axis of length 1 before `axis`; -1 makes it the last. Gradient: `dy` without it.
@@ -96,48 +97,157 @@ impl Tensor {
         Tensor::cat(&parts, axis)
     }
 
-    /// Parts of the given lengths, one after the other along an axis; lengths add up to the axis'.
-    /// Gradient: the parts' cotangents, put together.
+    /// Without the axes whose length is 1. Gradient: `dy` with them.
     ///
-    /// PyTorch: `torch.split`. JAX: `jnp.split`.
-    ///
-    /// Where that cannot be, the parts are invalid tensors.
+    /// PyTorch: `torch.squeeze`. JAX: `jnp.squeeze`.
     #[track_caller]
-    pub fn split<const N: usize>(&self, lengths: [usize; N], axis: isize) -> [Tensor; N] {
-        let at = match self.axis_or("split", axis) {
-            Ok(at) => at,
-            Err(invalid) => return [(); N].map(|()| invalid.clone()),
-        };
-        let have = self.spec().shape.dim(at);
-        if lengths.iter().fold(0, |sum: usize, &length| sum.saturating_add(length)) != have {
-            let message = format!("lengths {lengths:?} do not add up to {have}, the length of axis {axis}");
-            let invalid = self.refuse_shape("split", message);
-            return [(); N].map(|()| invalid.clone());
+    pub fn squeeze_all(&self) -> Tensor {
+        if self.error().is_some() {
+            return self.clone();
         }
-        let mut start = 0;
-        lengths.map(|length| {
-            let part = self.narrow(axis, start, length);
-            start += length;
-            part
-        })
+        let shape = self.spec().shape;
+        self.reshape(Shape::of(&shape.iter().copied().filter(|&dim| dim != 1).collect::<Vec<_>>()))
     }
 
-    /// `n` parts of equal length along an axis, the last one shorter if it does not divide.
-    /// Gradient: the parts' cotangents, put together.
+    /// All elements in row-major order, as a vector. Gradient: `dy` under the old shape.
     ///
-    /// PyTorch: `torch.chunk`. JAX: none.
+    /// PyTorch: `torch.ravel`. JAX: `jnp.ravel`.
     #[track_caller]
-    pub fn chunk(&self, n: usize, axis: isize) -> Vec<Tensor> {
-        let have = match self.axis_or("chunk", axis) {
-            Ok(at) => self.spec().shape.dim(at),
-            Err(invalid) => return vec![invalid],
+    pub fn ravel(&self) -> Tensor {
+        if self.error().is_some() { self.clone() } else { self.reshape([self.spec().shape.numel()]) }
+    }
+
+    /// With several axes in place of one, of the given lengths (one may be [`INFER`](crate::INFER)): the inverse of
+    /// [`Tensor::flatten`]. Gradient: `dy` under the old shape.
+    ///
+    /// PyTorch: `torch.unflatten`. JAX: none.
+    ///
+    /// ```
+    /// # use retrograd::{INFER, Tensor};
+    /// assert_eq!(Tensor::zeros([2, 6]).unflatten(1, [INFER, 2]).shape(), [2, 3, 2]);
+    /// ```
+    #[track_caller]
+    pub fn unflatten(&self, axis: isize, lengths: impl IntoShape) -> Tensor {
+        let axis = match self.axis_or("unflatten", axis) {
+            Ok(axis) => axis,
+            Err(invalid) => return invalid,
         };
-        if n == 0 {
-            return vec![self.refuse_shape("chunk", "cannot make 0 parts".to_owned())];
+        let (shape, lengths) = (self.spec().shape, lengths.into_shape());
+        match lengths.and_then(|axes| completed(axes, Shape::of(&shape[axis..=axis])).map_err(|m| m.message))
+        {
+            Ok(axes) => {
+                self.reshape([&shape.to_vec()[..axis], &axes.to_vec(), &shape.to_vec()[axis + 1..]].concat())
+            }
+            Err(message) => self.refuse_shape("unflatten", message),
         }
-        let length = have.div_ceil(n).max(1);
-        (0..have.div_ceil(length))
-            .map(|i| self.narrow(axis, i * length, length.min(have - i * length)))
-            .collect()
+    }
+
+    /// The shape of another tensor for the same elements in row-major order. Gradient: `dy` under the old shape.
+    ///
+    /// PyTorch: `torch.Tensor.reshape_as`. JAX: none.
+    #[track_caller]
+    pub fn reshape_as(&self, other: &Tensor) -> Tensor {
+        match other.error() {
+            Some(_) => other.clone(),
+            None => self.reshape(other.spec().shape),
+        }
+    }
+
+    /// [`Tensor::reshape_as`] under PyTorch's other name. Gradient: `dy` under the old shape.
+    ///
+    /// PyTorch: `torch.Tensor.view_as`. JAX: none.
+    #[track_caller]
+    pub fn view_as(&self, other: &Tensor) -> Tensor {
+        self.reshape_as(other)
+    }
+
+    /// The tensor repeated, without copying, along new leading axes and axes of length 1: [`Tensor::broadcast_to`] where
+    /// -1 keeps an axis' length.
+    ///
+    /// Gradient: summed over the repeated axes.
+    ///
+    /// PyTorch: `torch.Tensor.expand`. JAX: `jnp.broadcast_to`.
+    ///
+    /// ```
+    /// # use retrograd::Tensor;
+    /// assert_eq!(Tensor::zeros([3, 1]).expand([2, -1, 4]).shape(), [2, 3, 4]);
+    /// ```
+    #[track_caller]
+    pub fn expand(&self, lengths: impl IntoAxes) -> Tensor {
+        if self.error().is_some() {
+            return self.clone();
+        }
+        let (shape, lengths) = (self.spec().shape, lengths.as_axes());
+        let lead = lengths.len().checked_sub(shape.rank());
+        let length = |(i, &length): (usize, &isize)| match (length, lead) {
+            (-1, Some(lead)) if i >= lead => Some(shape.dim(i - lead)),
+            _ => usize::try_from(length).ok(),
+        };
+        match lengths.iter().enumerate().map(length).collect::<Option<Vec<usize>>>() {
+            Some(dims) => self.broadcast_to(dims),
+            None => {
+                let message = format!("{lengths:?} are no lengths for shape {shape}");
+                let help = "-1 keeps the length of an axis that is there";
+                misuse("expand", &[self], Misfit::shape(message).help(help))
+            }
+        }
+    }
+
+    /// The tensor repeated, without copying, to the shape of another. Gradient: summed over the repeated axes.
+    ///
+    /// PyTorch: `torch.Tensor.expand_as`. JAX: `jnp.broadcast_to`.
+    #[track_caller]
+    pub fn expand_as(&self, other: &Tensor) -> Tensor {
+        match other.error() {
+            Some(_) => other.clone(),
+            None => self.broadcast_to(other.spec().shape),
+        }
+    }
+
+    /// One position of an axis, which goes; a negative one counts from the end. Gradient: zero elsewhere.
+    ///
+    /// PyTorch: `torch.select`. JAX: `lax.index_in_dim`.
+    #[track_caller]
+    pub fn select(&self, axis: isize, index: isize) -> Tensor {
+        let at = match self.axis_or("select", axis) {
+            Ok(at) => at,
+            Err(invalid) => return invalid,
+        };
+        let length = self.spec().shape.dim(at);
+        let position = if index < 0 { index.checked_add_unsigned(length) } else { Some(index) };
+        match position.and_then(|position| usize::try_from(position).ok()).filter(|&p| p < length) {
+            Some(position) => self.narrow(at as isize, position, 1).squeeze_axis(at),
+            None => self.refuse_shape(
+                "select",
+                format!("index {index} is out of range for axis {axis}, which has length {length}"),
+            ),
+        }
+    }
+
+    /// The tensor, or a number as a vector of length 1. Gradient: `dy` under the old shape.
+    ///
+    /// PyTorch: `torch.atleast_1d`. JAX: `jnp.atleast_1d`.
+    #[track_caller]
+    pub fn atleast_1d(&self) -> Tensor {
+        if self.error().is_none() && self.spec().shape.rank() == 0 { self.reshape([1]) } else { self.clone() }
+    }
+
+    /// The tensor, or a number or vector as a matrix of one row. Gradient: `dy` under the old shape.
+    ///
+    /// PyTorch: `torch.atleast_2d`. JAX: `jnp.atleast_2d`.
+    #[track_caller]
+    pub fn atleast_2d(&self) -> Tensor {
+        let x = self.atleast_1d();
+        if x.rank_or_zero() == 1 { x.unsqueeze(0) } else { x }
+    }
+
+    /// The tensor, or one of lower rank as `[1, n, 1]` (a vector) or `[m, n, 1]` (a matrix). Gradient: `dy` under the old
+    /// shape.
+    ///
+    /// PyTorch: `torch.atleast_3d`. JAX: `jnp.atleast_3d`.
+    #[track_caller]
+    pub fn atleast_3d(&self) -> Tensor {
+        let x = self.atleast_2d();
+        if x.rank_or_zero() == 2 { x.unsqueeze(2) } else { x }
     }
 }

@@ -1,6 +1,6 @@
 //! Pooling to a given size, whatever the input's, and its reverse. Made of other operations.
 
-use super::options::{IntoLengths, Lengths, Pool};
+use super::options::{IntoPerAxis, PerAxis, Pool};
 use crate::autodiff::level::misuse;
 use crate::error::Misfit;
 use crate::ops::pointwise::Domain;
@@ -13,7 +13,7 @@ fn window(i: usize, inputs: usize, outputs: usize) -> std::ops::Range<usize> {
 
 impl Tensor {
     /// The lengths asked for and those there are, of the last `rank` axes.
-    fn adaptive_lengths(&self, rank: usize, size: &Lengths) -> Result<Vec<(usize, usize)>, Box<Misfit>> {
+    fn adaptive_lengths(&self, rank: usize, size: &PerAxis) -> Result<Vec<(usize, usize)>, Box<Misfit>> {
         let shape = self.spec().shape;
         if shape.rank() < rank {
             let message = format!("the input {shape} has {} axes, the window {rank}", shape.rank());
@@ -27,7 +27,7 @@ impl Tensor {
     }
 
     #[track_caller]
-    fn adaptive_averaged(&self, operation: &'static str, rank: usize, size: &Lengths) -> Tensor {
+    fn adaptive_averaged(&self, operation: &'static str, rank: usize, size: &PerAxis) -> Tensor {
         if self.error().is_some() {
             return self.clone();
         }
@@ -62,7 +62,7 @@ impl Tensor {
     }
 
     #[track_caller]
-    fn adaptive_maximum(&self, operation: &'static str, rank: usize, size: &Lengths) -> (Tensor, Tensor) {
+    fn adaptive_maximum(&self, operation: &'static str, rank: usize, size: &PerAxis) -> (Tensor, Tensor) {
         if self.error().is_some() {
             return (self.clone(), self.clone());
         }
@@ -117,11 +117,11 @@ impl Tensor {
     /// # Ok::<(), retrograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn max_unpool(&self, indices: &Tensor, size: impl IntoLengths) -> Tensor {
+    pub fn max_unpool(&self, indices: &Tensor, size: impl IntoPerAxis) -> Tensor {
         if let Some(invalid) = [self, indices].into_iter().find(|x| x.error().is_some()) {
             return invalid.clone();
         }
-        let Lengths::Each(size) = size.into_lengths() else {
+        let PerAxis::Each(size) = size.into_per_axis() else {
             let misfit =
                 Misfit::shape("the size is one length for each axis that was pooled, for example [28, 28]");
             return misuse("max_unpool", &[self, indices], misfit);
@@ -146,7 +146,7 @@ impl Tensor {
         let each = shape[lead.rank()..].iter().map(|&n| n as usize).product();
         let zeros = Tensor::splat(self.spec().with_shape(result), 0.into());
         let zeros = flat(&zeros, size.iter().product());
-        zeros.scatter_add(-1, &flat(indices, each), &flat(self, each)).reshape(result)
+        zeros.scatter(-1, &flat(indices, each), &flat(self, each)).reshape(result)
     }
 }
 
@@ -155,8 +155,8 @@ macro_rules! adaptive_pools {
         impl Tensor {$(
             $(#[doc = $doc])*
             #[track_caller]
-            pub fn $name(&self, size: impl IntoLengths) -> $result {
-                let ($x, $size) = (self, size.into_lengths());
+            pub fn $name(&self, size: impl IntoPerAxis) -> $result {
+                let ($x, $size) = (self, size.into_per_axis());
                 $body
             }
         )*}

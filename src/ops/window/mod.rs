@@ -6,6 +6,7 @@ mod options;
 mod patches;
 mod pool;
 mod resample;
+mod unfold;
 
-pub use options::{Conv, IntoLengths, IntoPadding, Lengths, Padding, Pool};
+pub use options::{Conv, IntoPadding, IntoPerAxis, Padding, PerAxis, Pool};
 pub use resample::Interpolation;

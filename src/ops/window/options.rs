@@ -1,62 +1,62 @@
 //! How windows slide: stride, padding, dilation, and what convolutions and pools take beside them.
 
 use crate::error::Misfit;
-use crate::exec::window::{MAX_AXES, PerAxis, Windows};
+use crate::exec::window::{Extents, MAX_AXES, Windows};
 use crate::tensor::Tensor;
 
 /// A number for every axis that a window slides over: one for all, or one each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Lengths {
+pub enum PerAxis {
     /// The same for all axes.
     All(usize),
     /// One for each axis.
     Each(Vec<usize>),
 }
 
-/// What can be given as [`Lengths`]: a number, or an array, slice or vector of them.
-pub trait IntoLengths {
+/// What can be given as [`PerAxis`]: a number, or an array, slice or vector of them.
+pub trait IntoPerAxis {
     /// The lengths.
-    fn into_lengths(self) -> Lengths;
+    fn into_per_axis(self) -> PerAxis;
 }
 
-impl IntoLengths for Lengths {
-    fn into_lengths(self) -> Lengths {
+impl IntoPerAxis for PerAxis {
+    fn into_per_axis(self) -> PerAxis {
         self
     }
 }
 
-impl IntoLengths for usize {
-    fn into_lengths(self) -> Lengths {
-        Lengths::All(self)
+impl IntoPerAxis for usize {
+    fn into_per_axis(self) -> PerAxis {
+        PerAxis::All(self)
     }
 }
 
-impl<const N: usize> IntoLengths for [usize; N] {
-    fn into_lengths(self) -> Lengths {
-        Lengths::Each(self.to_vec())
+impl<const N: usize> IntoPerAxis for [usize; N] {
+    fn into_per_axis(self) -> PerAxis {
+        PerAxis::Each(self.to_vec())
     }
 }
 
-impl IntoLengths for &[usize] {
-    fn into_lengths(self) -> Lengths {
-        Lengths::Each(self.to_vec())
+impl IntoPerAxis for &[usize] {
+    fn into_per_axis(self) -> PerAxis {
+        PerAxis::Each(self.to_vec())
     }
 }
 
-impl IntoLengths for Vec<usize> {
-    fn into_lengths(self) -> Lengths {
-        Lengths::Each(self)
+impl IntoPerAxis for Vec<usize> {
+    fn into_per_axis(self) -> PerAxis {
+        PerAxis::Each(self)
     }
 }
 
-impl Lengths {
+impl PerAxis {
     /// The number of each axis; fails if there are not `rank` of them.
     fn each(&self, option: &str, rank: usize) -> Result<Vec<usize>, Box<Misfit>> {
         match self {
-            Lengths::All(length) => Ok(vec![*length; rank]),
-            Lengths::Each(lengths) if lengths.len() == rank => Ok(lengths.clone()),
-            Lengths::Each(lengths) => Err(Misfit::shape(format!("{option} {lengths:?} for {rank} axes"))
+            PerAxis::All(length) => Ok(vec![*length; rank]),
+            PerAxis::Each(lengths) if lengths.len() == rank => Ok(lengths.clone()),
+            PerAxis::Each(lengths) => Err(Misfit::shape(format!("{option} {lengths:?} for {rank} axes"))
                 .help(format!("give one number, or {rank}"))),
         }
     }
@@ -76,7 +76,7 @@ impl Lengths {
 #[non_exhaustive]
 pub enum Padding {
     /// So many positions before and after each axis.
-    Even(Lengths),
+    Even(PerAxis),
     /// For each axis, so many positions before and after it.
     Uneven(Vec<(usize, usize)>),
     /// As many as it takes for an output of `ceil(length / stride)` positions; an odd one comes after.
@@ -85,7 +85,7 @@ pub enum Padding {
 
 impl Padding {
     /// None.
-    pub const VALID: Padding = Padding::Even(Lengths::All(0));
+    pub const VALID: Padding = Padding::Even(PerAxis::All(0));
 }
 
 /// What can be given as [`Padding`]: a number, an array of them or of pairs (before, after).
@@ -102,19 +102,19 @@ impl IntoPadding for Padding {
 
 impl IntoPadding for usize {
     fn into_padding(self) -> Padding {
-        Padding::Even(Lengths::All(self))
+        Padding::Even(PerAxis::All(self))
     }
 }
 
 impl<const N: usize> IntoPadding for [usize; N] {
     fn into_padding(self) -> Padding {
-        Padding::Even(self.into_lengths())
+        Padding::Even(self.into_per_axis())
     }
 }
 
 impl IntoPadding for Vec<usize> {
     fn into_padding(self) -> Padding {
-        Padding::Even(self.into_lengths())
+        Padding::Even(self.into_per_axis())
     }
 }
 
@@ -127,9 +127,9 @@ impl<const N: usize> IntoPadding for [(usize, usize); N] {
 /// Stride, padding and dilation.
 #[derive(Clone, Debug)]
 pub(super) struct Sliding {
-    pub(super) stride: Lengths,
+    pub(super) stride: PerAxis,
     pub(super) padding: Padding,
-    pub(super) dilation: Lengths,
+    pub(super) dilation: PerAxis,
 }
 
 /// The same, checked, with a number for each axis.
@@ -139,7 +139,7 @@ pub(super) struct Slides {
     padding: Option<Vec<(usize, usize)>>,
 }
 
-/// Lengths beyond this are refused, so that sums of a few products of them fit everywhere.
+/// PerAxis beyond this are refused, so that sums of a few products of them fit everywhere.
 const LONGEST: usize = 1 << 31;
 
 impl Sliding {
@@ -304,7 +304,7 @@ fn check_kernel(kernel: &[usize]) -> Result<(), Box<Misfit>> {
 }
 
 /// The numbers at the last axes, `missing` for those before.
-fn per_axis(own: &[usize], missing: usize) -> PerAxis {
+fn per_axis(own: &[usize], missing: usize) -> Extents {
     let lead = MAX_AXES - own.len();
     std::array::from_fn(|axis| if axis < lead { missing } else { own[axis - lead] })
 }
@@ -324,7 +324,7 @@ fn per_axis(own: &[usize], missing: usize) -> PerAxis {
 pub struct Conv {
     pub(super) sliding: Sliding,
     pub(super) groups: usize,
-    pub(super) output_padding: Lengths,
+    pub(super) output_padding: PerAxis,
     pub(super) bias: Option<Tensor>,
 }
 
@@ -337,18 +337,18 @@ impl Default for Conv {
 impl Conv {
     /// Stride 1, no padding, dilation 1, one group, no bias.
     pub fn new() -> Conv {
-        let one = Lengths::All(1);
+        let one = PerAxis::All(1);
         Conv {
             sliding: Sliding { stride: one.clone(), padding: Padding::VALID, dilation: one },
             groups: 1,
-            output_padding: Lengths::All(0),
+            output_padding: PerAxis::All(0),
             bias: None,
         }
     }
 
     /// From one output position to the next, in input positions.
-    pub fn stride(mut self, stride: impl IntoLengths) -> Conv {
-        self.sliding.stride = stride.into_lengths();
+    pub fn stride(mut self, stride: impl IntoPerAxis) -> Conv {
+        self.sliding.stride = stride.into_per_axis();
         self
     }
 
@@ -359,8 +359,8 @@ impl Conv {
     }
 
     /// From one element of the kernel to the next, in input positions.
-    pub fn dilation(mut self, dilation: impl IntoLengths) -> Conv {
-        self.sliding.dilation = dilation.into_lengths();
+    pub fn dilation(mut self, dilation: impl IntoPerAxis) -> Conv {
+        self.sliding.dilation = dilation.into_per_axis();
         self
     }
 
@@ -379,8 +379,8 @@ impl Conv {
 
     /// Of a transposed convolution: how much longer the result is than the shortest of which the argument could be
     /// the convolution.
-    pub fn output_padding(mut self, more: impl IntoLengths) -> Conv {
-        self.output_padding = more.into_lengths();
+    pub fn output_padding(mut self, more: impl IntoPerAxis) -> Conv {
+        self.output_padding = more.into_per_axis();
         self
     }
 
@@ -403,10 +403,10 @@ impl Conv {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Pool {
-    pub(super) kernel: Lengths,
-    stride: Option<Lengths>,
+    pub(super) kernel: PerAxis,
+    stride: Option<PerAxis>,
     padding: Padding,
-    dilation: Lengths,
+    dilation: PerAxis,
     pub(super) ceil_mode: bool,
     counts_padding: bool,
     divisor: Option<f64>,
@@ -426,12 +426,12 @@ impl<const N: usize> From<[usize; N]> for Pool {
 
 impl Pool {
     /// Windows of a kernel, one beside the other: the stride is the kernel's length, there is no padding.
-    pub fn new(kernel: impl IntoLengths) -> Pool {
+    pub fn new(kernel: impl IntoPerAxis) -> Pool {
         Pool {
-            kernel: kernel.into_lengths(),
+            kernel: kernel.into_per_axis(),
             stride: None,
             padding: Padding::VALID,
-            dilation: Lengths::All(1),
+            dilation: PerAxis::All(1),
             ceil_mode: false,
             counts_padding: true,
             divisor: None,
@@ -439,8 +439,8 @@ impl Pool {
     }
 
     /// From one window to the next.
-    pub fn stride(mut self, stride: impl IntoLengths) -> Pool {
-        self.stride = Some(stride.into_lengths());
+    pub fn stride(mut self, stride: impl IntoPerAxis) -> Pool {
+        self.stride = Some(stride.into_per_axis());
         self
     }
 
@@ -451,8 +451,8 @@ impl Pool {
     }
 
     /// From one element of a window to the next.
-    pub fn dilation(mut self, dilation: impl IntoLengths) -> Pool {
-        self.dilation = dilation.into_lengths();
+    pub fn dilation(mut self, dilation: impl IntoPerAxis) -> Pool {
+        self.dilation = dilation.into_per_axis();
         self
     }
 

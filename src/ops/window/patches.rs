@@ -1,10 +1,10 @@
 //! What every window sees as a column, and columns added up to an image. Made of other operations.
 
-use super::options::{IntoLengths, Pool, Rounding};
+use super::options::{IntoPerAxis, Pool, Rounding};
 use crate::autodiff::level::misuse;
 use crate::error::Misfit;
 use crate::exec::Region;
-use crate::exec::window::{PerAxis, Windows, count, positions};
+use crate::exec::window::{Extents, Windows, count, positions};
 use crate::tensor::{Shape, Tensor};
 
 /// The windows of a pool over the axes after the first two, and the lengths of the padded input.
@@ -27,7 +27,7 @@ fn windows(lengths: &[usize], pool: &Pool) -> Result<(Windows, Vec<usize>), Box<
 }
 
 /// What all windows of the padded input see through one element.
-fn region(windows: &Windows, element: PerAxis) -> Region {
+fn region(windows: &Windows, element: Extents) -> Region {
     let axes = 3 - windows.rank..3;
     let start = axes.clone().map(|axis| (element[axis] * windows.dilation[axis]) as i64);
     let step = axes.map(|axis| windows.stride[axis] as i64);
@@ -107,7 +107,7 @@ impl Tensor {
     ///
     /// PyTorch: `torch.nn.functional.fold`. JAX: none.
     #[track_caller]
-    pub fn col2im(&self, size: impl IntoLengths, pool: impl Into<Pool>) -> Tensor {
+    pub fn col2im(&self, size: impl IntoPerAxis, pool: impl Into<Pool>) -> Tensor {
         if self.error().is_some() {
             return self.clone();
         }
@@ -117,7 +117,7 @@ impl Tensor {
                 let message = format!("the input {shape} has {} axes, expected 3", shape.rank());
                 return Err(Misfit::shape(message).help("[batch, channels * kernel, windows]"));
             }
-            let super::Lengths::Each(lengths) = size.into_lengths() else {
+            let super::PerAxis::Each(lengths) = size.into_per_axis() else {
                 return Err(Misfit::shape("the size is one length for each axis, for example [28, 28]"));
             };
             let (windows, padded) = windows(&lengths, &pool)?;

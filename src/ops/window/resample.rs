@@ -1,6 +1,6 @@
 //! Images at another resolution. Made of other operations.
 
-use super::options::{IntoLengths, Lengths};
+use super::options::{IntoPerAxis, PerAxis};
 use crate::autodiff::level::misuse;
 use crate::error::Misfit;
 use crate::ops::pointwise::Domain;
@@ -54,8 +54,8 @@ impl Tensor {
     /// # Ok::<(), retrograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn interpolate(&self, size: impl IntoLengths, mode: Interpolation) -> Tensor {
-        self.resampled("interpolate", &size.into_lengths(), mode, |size, _| Some(size))
+    pub fn interpolate(&self, size: impl IntoPerAxis, mode: Interpolation) -> Tensor {
+        self.resampled("interpolate", &size.into_per_axis(), mode, |size, _| Some(size))
     }
 
     /// An image `[n, c, ..]` with every length after the first two axes `factor` times as great.
@@ -73,8 +73,8 @@ impl Tensor {
     /// assert_eq!(x.upsample([2, 3], Interpolation::Linear).shape(), [8, 3, 32, 48]);
     /// ```
     #[track_caller]
-    pub fn upsample(&self, factor: impl IntoLengths, mode: Interpolation) -> Tensor {
-        self.resampled("upsample", &factor.into_lengths(), mode, usize::checked_mul)
+    pub fn upsample(&self, factor: impl IntoPerAxis, mode: Interpolation) -> Tensor {
+        self.resampled("upsample", &factor.into_per_axis(), mode, usize::checked_mul)
     }
 
     /// `size` yields the length of an axis from the number given and the length that it has.
@@ -82,7 +82,7 @@ impl Tensor {
     fn resampled(
         &self,
         operation: &'static str,
-        numbers: &Lengths,
+        numbers: &PerAxis,
         mode: Interpolation,
         size: fn(usize, usize) -> Option<usize>,
     ) -> Tensor {

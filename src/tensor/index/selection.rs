@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::{IndexItem, Slice};
-use crate::autodiff::level::{misuse, origin, settle, value_of};
+use crate::autodiff::level::{misuse, settle};
 use crate::error::Misfit;
 use crate::exec::Region;
+use crate::ops::true_places;
 use crate::tensor::{DType, Shape, Tensor};
 
 /// What an index comes to for a given shape.
@@ -162,17 +163,12 @@ impl Pick {
 
     #[track_caller]
     fn where_true(&self, operation: &'static str) -> Tensor {
-        match value_of(&self.index).and_then(|mask| mask.to_vec::<bool>()) {
-            Ok(holds) => {
-                let positions: Vec<i64> =
-                    (0..).zip(holds).filter_map(|(i, holds)| holds.then_some(i)).collect();
+        match true_places(operation, &self.index) {
+            Ok(positions) => {
                 let count = positions.len();
                 Tensor::from_vec(positions, [count])
             }
-            Err(error) => {
-                let error = error.of_operation("", Vec::new(), origin());
-                Tensor::invalid(error.context(format!("{operation} reads a bool mask")))
-            }
+            Err(invalid) => invalid,
         }
     }
 }

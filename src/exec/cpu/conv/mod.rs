@@ -19,7 +19,7 @@ mod tests;
 use super::isa::isa;
 use super::operand::Operand;
 use super::{build, cast_tensor, computable, contiguous, transpose};
-use crate::exec::window::{PerAxis, Windows, count, positions};
+use crate::exec::window::{Extents, Windows, count, positions};
 use crate::exec::{ConvRole, Convolution};
 use crate::tensor::{DType, Shape, Spec, Tensor};
 use kernels::{Number, Outer, SLACK, Shifted, Stretch, pack};
@@ -182,7 +182,7 @@ unsafe fn weigh<T: Number>(windows: &Windows, sizes: &Sizes, x: *const T, y: *co
     });
     let planes = Planes::new(axes, 1);
     let (depth, columns, outputs) = (sizes.depth, sizes.group_outputs(), count(output));
-    let scaled = |position: PerAxis, by: PerAxis| std::array::from_fn(|axis| position[axis] * by[axis]);
+    let scaled = |position: Extents, by: Extents| std::array::from_fn(|axis| position[axis] * by[axis]);
     let offsets: Vec<usize> = (0..depth)
         .flat_map(|c| positions(kernel).map(move |element| (c, element)))
         .map(|(c, element)| c * planes.channel() + planes.shift(scaled(element, dilation)))

@@ -3,7 +3,7 @@
 use super::Sizes;
 use super::kernels::Row;
 use super::planes::{Axis, Planes};
-use crate::exec::window::{MAX_AXES, PerAxis, Windows, count, positions};
+use crate::exec::window::{Extents, MAX_AXES, Windows, count, positions};
 
 /// A convolution as passes over planes: each computes some positions of all channels of the result.
 pub(super) struct Plan {
@@ -53,7 +53,7 @@ impl Plan {
             source: windows.input[axis],
         });
         let planes = Planes::new(axes, sizes.images);
-        let place = |element: PerAxis| {
+        let place = |element: Extents| {
             let kind = std::array::from_fn(|axis| {
                 let residue = reach(axis, element[axis]) % stride[axis];
                 residues[axis].iter().position(|&r| r == residue).expect("its own residue is among them")
@@ -89,8 +89,8 @@ impl Plan {
         let mut passes = Vec::new();
         for residue in positions(std::array::from_fn(|axis| sights[axis].residues.len())) {
             let own: [&Residue; MAX_AXES] = std::array::from_fn(|axis| &sights[axis].residues[residue[axis]]);
-            let counts: PerAxis = std::array::from_fn(|axis| own[axis].count);
-            let taps: PerAxis = std::array::from_fn(|axis| own[axis].taps.len());
+            let counts: Extents = std::array::from_fn(|axis| own[axis].count);
+            let taps: Extents = std::array::from_fn(|axis| own[axis].taps.len());
             let (mut elements, mut places) = (Vec::new(), Vec::new());
             for tap in positions(taps) {
                 let tap: [&Tap; MAX_AXES] = std::array::from_fn(|axis| &own[axis].taps[tap[axis]]);
@@ -98,7 +98,7 @@ impl Plan {
                 elements.push((0..MAX_AXES).fold(0, |flat, axis| flat * kernel[axis] + tap[axis].element));
                 places.push(planes.shift(std::array::from_fn(|axis| tap[axis].place as usize)));
             }
-            let target = |position: PerAxis| {
+            let target = |position: Extents| {
                 std::array::from_fn(|axis| own[axis].first + position[axis] * windows.stride[axis])
             };
             let rows = rows(&planes, counts, target, windows.input);
@@ -140,11 +140,11 @@ impl Pass {
 
 /// The rows of one image: where they begin in its plane, and in a channel of the result, of which `target` yields the
 /// position.
-fn rows(planes: &Planes, shape: PerAxis, target: impl Fn(PerAxis) -> PerAxis, result: PerAxis) -> Vec<Row> {
+fn rows(planes: &Planes, shape: Extents, target: impl Fn(Extents) -> Extents, result: Extents) -> Vec<Row> {
     if shape[2] == 0 {
         return Vec::new();
     }
-    let row = |position: PerAxis| {
+    let row = |position: Extents| {
         let target = target(position);
         let to = (0..MAX_AXES).fold(0, |flat, axis| flat * result[axis] + target[axis]);
         Row { from: planes.shift(position), to }

@@ -4,7 +4,7 @@
 //! of one residue, padding included, so that they lie one behind the other: then an element of the kernel sees the
 //! plane of its residue, shifted by its distance. With stride 1 there is one plane, the padded channel.
 
-use crate::exec::window::{MAX_AXES, PerAxis, count, positions};
+use crate::exec::window::{Extents, MAX_AXES, count, positions};
 
 /// How planes are cut out of an axis: element `u` of plane `r` is position `starts[r] + u * stride`, zero outside.
 #[derive(Clone, Debug)]
@@ -33,11 +33,11 @@ impl Planes {
         planes
     }
 
-    fn lengths(&self) -> PerAxis {
+    fn lengths(&self) -> Extents {
         std::array::from_fn(|axis| self.axes[axis].len)
     }
 
-    fn kinds(&self) -> PerAxis {
+    fn kinds(&self) -> Extents {
         std::array::from_fn(|axis| self.axes[axis].starts.len())
     }
 
@@ -52,13 +52,13 @@ impl Planes {
     }
 
     /// From an element to that at a distance, within a plane.
-    pub(super) fn shift(&self, distance: PerAxis) -> usize {
+    pub(super) fn shift(&self, distance: Extents) -> usize {
         let lengths = self.lengths();
         (0..MAX_AXES).fold(0, |shift, axis| shift * lengths[axis] + distance[axis])
     }
 
     /// Where the first image's plane of a kind begins within a channel.
-    pub(super) fn start(&self, kind: PerAxis) -> usize {
+    pub(super) fn start(&self, kind: Extents) -> usize {
         let kinds = self.kinds();
         let kind = (0..MAX_AXES).fold(0, |at, axis| at * kinds[axis] + kind[axis]);
         kind * self.images * self.plane()

@@ -47,7 +47,7 @@ fn geometries() -> impl Strategy<Value = (Convolution, Sizes)> {
 /// Shapes of the inputs and of the output of a role.
 fn shapes(conv: &Convolution, sizes: &Sizes) -> [Shape; 3] {
     let windows = &conv.windows;
-    let shape = |first: usize, second: usize, own: &PerAxis| {
+    let shape = |first: usize, second: usize, own: &Extents| {
         let dims: Vec<usize> = [first, second].into_iter().chain(windows.own(own).iter().copied()).collect();
         Shape::checked(&dims).expect("a small shape")
     };
