@@ -1,6 +1,6 @@
 //! Random draws have the distributions that they name, repeat with their seed, and differ from example to example.
 
-use retrograd::{DType, Replacement, Result, Rng, Tensor, grad, manual_seed, vmap};
+use retrograd::{DType, Replacement, Result, Rng, Tensor, grad, vmap};
 
 fn values(x: &Tensor) -> Vec<f64> {
     x.to_vec().expect("valid")
@@ -141,12 +141,6 @@ fn the_same_seed_gives_the_same_draws() {
     let first = draws(&mut a);
     assert_eq!(first, draws(&mut b));
     assert!(first.iter().zip(draws(&mut a)).all(|(first, second)| *first != second), "draws repeat");
-    let global = |seed| {
-        manual_seed(seed);
-        values(&Tensor::randint(0, 1 << 40, [4]))
-    };
-    assert_eq!(global(8), global(8));
-    assert_ne!(global(8), global(9));
 }
 
 #[test]
