@@ -4,6 +4,8 @@
 
 mod activation;
 pub(crate) mod arithmetic;
+mod bitwise;
+mod blend;
 mod composite;
 mod custom;
 mod dot;
@@ -11,6 +13,7 @@ mod exponential;
 mod index;
 mod join;
 mod linear;
+mod logarithmic;
 mod movement;
 mod operands;
 mod pointwise;
@@ -18,8 +21,11 @@ mod predicate;
 mod primitive;
 mod random;
 mod reduce;
+mod rounding;
 pub(crate) mod samples;
 mod select;
+mod special;
+mod trigonometric;
 
 pub use arithmetic::IntoOperand;
 pub(crate) use arithmetic::number_operand;
@@ -27,6 +33,8 @@ pub(crate) use custom::{Batched, Custom, CustomRule, declared, stopped};
 pub use custom::{CustomOp, apply};
 pub use movement::INFER;
 pub(crate) use operands::{Few, InputSet, Outputs};
+pub use predicate::Closeness;
 pub(crate) use primitive::{Op, Primitive, Reads, Residuals};
 pub(crate) use random::{Distribution, Random};
 pub use reduce::IntoAxes;
+pub use rounding::NanToNum;

@@ -1,5 +1,6 @@
 //! What is made of other operations: no laws of their own, so every transform holds for them.
 
 mod loss;
+mod pointwise;
 mod shape;
 mod statistics;
