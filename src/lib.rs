@@ -35,8 +35,8 @@ pub use autodiff::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use ops::{
-    Conv, CustomOp, GridOrder, INFER, IncludeSelf, Interpolation, IntoLengths, IntoPadding, IntoPerAxis,
-    PadMode, Padding, PerAxis, Pool, PutMode, Replacement, ScatterReduce, apply,
+    Closeness, Conv, CustomOp, GridOrder, INFER, IncludeSelf, Interpolation, IntoLengths, IntoPadding,
+    IntoPerAxis, NanToNum, PadMode, Padding, PerAxis, Pool, PutMode, Replacement, ScatterReduce, apply,
 };
 pub use retrograd_derive::Tree;
 pub use tensor::tree::{self, Tree};

@@ -5,6 +5,7 @@
 //! [`Scalar`]: at numbers to evaluate it, at `Sym` again to splice it into a greater one.
 
 mod reference;
+mod special;
 mod sym;
 
 use std::fmt;
@@ -62,14 +63,23 @@ pub(crate) enum UnaryOp {
     Sqrt,
     Exp,
     Expm1,
+    Exp2,
     Log,
     Log1p,
+    Log2,
+    Log10,
+    Cbrt,
     Sin,
     Cos,
     Tan,
     Tanh,
     Sigmoid,
     Erf,
+    Erfc,
+    Erfcx,
+    Erfinv,
+    Lgamma,
+    Digamma,
 }
 
 /// Functions of two numbers: each is the operator or [`Scalar`] method of its name.
@@ -81,7 +91,15 @@ pub(crate) enum BinaryOp {
     Div,
     Min,
     Max,
+    Copysign,
+    Rem,
     Pow,
+    Atan2,
+    BitAnd,
+    BitOr,
+    BitXor,
+    Shl,
+    Shr,
 }
 
 /// Relations of two numbers; `>` and `>=` are recorded with their operands exchanged.
@@ -242,14 +260,23 @@ impl UnaryOp {
             UnaryOp::Sqrt => x.sqrt(),
             UnaryOp::Exp => x.exp(),
             UnaryOp::Expm1 => x.expm1(),
+            UnaryOp::Exp2 => x.exp2(),
             UnaryOp::Log => x.log(),
             UnaryOp::Log1p => x.log1p(),
+            UnaryOp::Log2 => x.log2(),
+            UnaryOp::Log10 => x.log10(),
+            UnaryOp::Cbrt => x.cbrt(),
             UnaryOp::Sin => x.sin(),
             UnaryOp::Cos => x.cos(),
             UnaryOp::Tan => x.tan(),
             UnaryOp::Tanh => x.tanh(),
             UnaryOp::Sigmoid => x.sigmoid(),
             UnaryOp::Erf => x.erf(),
+            UnaryOp::Erfc => x.erfc(),
+            UnaryOp::Erfcx => x.erfcx(),
+            UnaryOp::Erfinv => x.erfinv(),
+            UnaryOp::Lgamma => x.lgamma(),
+            UnaryOp::Digamma => x.digamma(),
         }
     }
 }
@@ -264,7 +291,15 @@ impl BinaryOp {
             BinaryOp::Div => x / y,
             BinaryOp::Min => x.min(y),
             BinaryOp::Max => x.max(y),
+            BinaryOp::Copysign => x.copysign(y),
+            BinaryOp::Rem => x.rem(y),
             BinaryOp::Pow => x.pow(y),
+            BinaryOp::Atan2 => x.atan2(y),
+            BinaryOp::BitAnd => x.bit_and(y),
+            BinaryOp::BitOr => x.bit_or(y),
+            BinaryOp::BitXor => x.bit_xor(y),
+            BinaryOp::Shl => x.shl(y),
+            BinaryOp::Shr => x.shr(y),
         }
     }
 }
@@ -332,13 +367,19 @@ fn lowercase(op: impl fmt::Debug) -> String {
 }
 
 impl BinaryOp {
-    fn symbol(self) -> Option<char> {
+    fn symbol(self) -> Option<&'static str> {
         match self {
-            BinaryOp::Add => Some('+'),
-            BinaryOp::Sub => Some('-'),
-            BinaryOp::Mul => Some('*'),
-            BinaryOp::Div => Some('/'),
-            BinaryOp::Min | BinaryOp::Max | BinaryOp::Pow => None,
+            BinaryOp::Add => Some("+"),
+            BinaryOp::Sub => Some("-"),
+            BinaryOp::Mul => Some("*"),
+            BinaryOp::Div => Some("/"),
+            BinaryOp::Rem => Some("%"),
+            BinaryOp::BitAnd => Some("&"),
+            BinaryOp::BitOr => Some("|"),
+            BinaryOp::BitXor => Some("^"),
+            BinaryOp::Shl => Some("<<"),
+            BinaryOp::Shr => Some(">>"),
+            BinaryOp::Min | BinaryOp::Max | BinaryOp::Copysign | BinaryOp::Pow | BinaryOp::Atan2 => None,
         }
     }
 }

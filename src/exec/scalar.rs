@@ -13,7 +13,7 @@
 //! [`Scalar::mul_add`], nothing is reassociated, comparisons are IEEE's (NaN is unordered).
 
 use std::num::Wrapping;
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Rem, Sub};
 
 /// The truth value of a comparison, for one element.
 pub(crate) trait Mask: Copy {
@@ -40,8 +40,8 @@ pub(crate) trait Mask: Copy {
 /// }
 /// ```
 ///
-/// Integers wrap. They have no `recip` to `pow` of the list below: `infer` refuses those before a
-/// kernel is made, and reaching one panics.
+/// Integers wrap. They have no `recip` to `atan2` of the list below, and floats no `bit_and` to `shr`: `infer`
+/// refuses those before a kernel is made, and reaching one panics.
 pub(crate) trait Scalar:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
@@ -93,6 +93,11 @@ pub(crate) trait Scalar:
     fn max(self, other: Self) -> Self;
     /// `self * factor + addend`, rounded once where the hardware can and twice where it cannot.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `|self|` with the sign of `sign`, that of a zero and of a NaN included.
+    fn copysign(self, sign: Self) -> Self;
+    /// What is left of `self` after as many `divisor`s as fit, with the sign of `self`; exact. NaN for a
+    /// floating-point `divisor` of 0; an integer one must not be 0.
+    fn rem(self, divisor: Self) -> Self;
 
     /// `1 / self`, correctly rounded.
     fn recip(self) -> Self;
@@ -102,10 +107,18 @@ pub(crate) trait Scalar:
     fn exp(self) -> Self;
     /// `exp(self) - 1`, accurate near 0.
     fn expm1(self) -> Self;
+    /// Two to the power of `self`; exact where that is an integer.
+    fn exp2(self) -> Self;
     /// The natural logarithm; -infinity at 0, NaN below.
     fn log(self) -> Self;
     /// `log(1 + self)`, accurate near 0; -infinity at -1, NaN below.
     fn log1p(self) -> Self;
+    /// The logarithm to base 2, exact for powers of 2; -infinity at 0, NaN below.
+    fn log2(self) -> Self;
+    /// The logarithm to base 10, exact for powers of 10; -infinity at 0, NaN below.
+    fn log10(self) -> Self;
+    /// The cube root, with the sign of `self`; exact for cubes.
+    fn cbrt(self) -> Self;
     /// The sine of an angle in radians, reduced exactly however great it is.
     fn sin(self) -> Self;
     /// The cosine of an angle in radians, reduced exactly however great it is.
@@ -118,9 +131,32 @@ pub(crate) trait Scalar:
     fn sigmoid(self) -> Self;
     /// The error function, `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0 to `self`.
     fn erf(self) -> Self;
+    /// `1 - erf(self)`, accurate however small.
+    fn erfc(self) -> Self;
+    /// `exp(self^2) erfc(self)`.
+    fn erfcx(self) -> Self;
+    /// The number whose `erf` is `self`; infinite at -1 and 1, NaN beyond.
+    fn erfinv(self) -> Self;
+    /// The logarithm of the absolute value of the gamma function; infinity at 0, -1, -2, ..
+    fn lgamma(self) -> Self;
+    /// The derivative of `lgamma`; NaN at 0, -1, -2, ..
+    fn digamma(self) -> Self;
     /// `self` to the power `exponent`, with C's special cases: `pow(x, 0)` and `pow(1, y)` are 1 even
     /// for NaN, a negative number has powers at integral exponents only.
     fn pow(self, exponent: Self) -> Self;
+    /// The angle of the point `(x, self)`, between -pi and pi, with C's special cases: a zero's sign counts.
+    fn atan2(self, x: Self) -> Self;
+
+    /// The bits that both have.
+    fn bit_and(self, other: Self) -> Self;
+    /// The bits that at least one has.
+    fn bit_or(self, other: Self) -> Self;
+    /// The bits that exactly one has.
+    fn bit_xor(self, other: Self) -> Self;
+    /// `self` times `2^count`, as bits: 0 where `count` is no number of a bit.
+    fn shl(self, count: Self) -> Self;
+    /// `self` divided by `2^count`, rounded down: 0 or -1 where `count` is no number of a bit.
+    fn shr(self, count: Self) -> Self;
 }
 
 impl Mask for bool {
@@ -142,18 +178,17 @@ impl Mask for bool {
     }
 }
 
-/// Why an integer never reaches `exp` and its like.
-const REFUSED: &str = "refused by infer: integers do not have this function";
-
+/// Functions that numbers of a kind do not have, and that `infer` refuses them.
 macro_rules! refused {
-    ($($name:ident($($argument:ident),*)),*) => {$(
+    ($kind:literal: $($name:ident($($argument:ident),*)),*) => {$(
         #[inline(always)]
         fn $name(self $(, $argument: Self)*) -> Self {
             $(let _ = $argument;)*
-            unreachable!("{REFUSED}: {}", stringify!($name))
+            unreachable!("refused by infer: {} do not have this function: {}", $kind, stringify!($name))
         }
     )*};
 }
+pub(super) use refused;
 
 macro_rules! identity {
     ($($name:ident),*) => {$(
@@ -169,6 +204,25 @@ trait Integer: Copy + PartialOrd {
     fn truncated(value: f64) -> Self;
     fn magnitude(self) -> Self;
     fn signum(self) -> Self;
+    fn shifted_left(self, count: Self) -> Self;
+    fn shifted_right(self, count: Self) -> Self;
+}
+
+/// Shifts that are defined for every count: what is shifted out is gone, the sign is shifted in.
+macro_rules! shifts {
+    ($native:ty) => {
+        #[inline(always)]
+        fn shifted_left(self, count: Self) -> Self {
+            let count = count as i64 as u64;
+            if count < u64::from(<$native>::BITS) { self.wrapping_shl(count as u32) } else { 0 }
+        }
+        #[inline(always)]
+        fn shifted_right(self, count: Self) -> Self {
+            let count = count as i64 as u64;
+            let last = u64::from(<$native>::BITS) - 1;
+            self >> count.min(last) >> u64::from(count > last)
+        }
+    };
 }
 
 macro_rules! signed_integer {
@@ -186,6 +240,7 @@ macro_rules! signed_integer {
             fn signum(self) -> Self {
                 <$native>::signum(self)
             }
+            shifts!($native);
         }
     )*};
 }
@@ -206,6 +261,7 @@ impl Integer for u8 {
     fn signum(self) -> Self {
         u8::from(self != 0)
     }
+    shifts!(u8);
 }
 
 impl<I: Integer> Scalar for Wrapping<I>
@@ -214,7 +270,11 @@ where
         + Sub<Output = Self>
         + Mul<Output = Self>
         + Div<Output = Self>
-        + Neg<Output = Self>,
+        + Rem<Output = Self>
+        + Neg<Output = Self>
+        + BitAnd<Output = Self>
+        + BitOr<Output = Self>
+        + BitXor<Output = Self>,
 {
     type Mask = bool;
 
@@ -262,9 +322,39 @@ where
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         self * factor + addend
     }
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        let magnitude = Scalar::abs(self);
+        Self::select(Scalar::lt(sign, Self::literal(0.0)), -magnitude, magnitude)
+    }
+    #[inline(always)]
+    fn rem(self, divisor: Self) -> Self {
+        self % divisor
+    }
+    #[inline(always)]
+    fn bit_and(self, other: Self) -> Self {
+        self & other
+    }
+    #[inline(always)]
+    fn bit_or(self, other: Self) -> Self {
+        self | other
+    }
+    #[inline(always)]
+    fn bit_xor(self, other: Self) -> Self {
+        self ^ other
+    }
+    #[inline(always)]
+    fn shl(self, count: Self) -> Self {
+        Wrapping(self.0.shifted_left(count.0))
+    }
+    #[inline(always)]
+    fn shr(self, count: Self) -> Self {
+        Wrapping(self.0.shifted_right(count.0))
+    }
     identity!(floor, ceil, round, trunc);
-    refused!(recip(), sqrt(), exp(), expm1(), log(), log1p(), sin(), cos(), tan());
-    refused!(tanh(), sigmoid(), erf(), pow(exponent));
+    refused!("integers": recip(), sqrt(), exp(), expm1(), exp2(), log(), log1p(), log2(), log10(), cbrt());
+    refused!("integers": sin(), cos(), tan(), tanh(), sigmoid(), erf(), erfc(), erfcx(), erfinv());
+    refused!("integers": lgamma(), digamma(), pow(exponent), atan2(x));
 }
 
 #[cfg(test)]
@@ -302,6 +392,26 @@ mod tests {
         assert_eq!(Scalar::max(minus, five), five);
         assert_eq!([Scalar::floor(minus), minus.ceil(), minus.round(), minus.trunc()], [minus; 4]);
         assert!(minus.gt(five).not().and(five.ge(five)).and(five.is_nan().not()));
+    }
+
+    #[test]
+    fn shifts_by_any_count_are_defined() {
+        let shift =
+            |x: i32, count: i32| [Wrapping(x).shl(Wrapping(count)).0, Wrapping(x).shr(Wrapping(count)).0];
+        assert_eq!(shift(-5, 1), [-10, -3]);
+        assert_eq!(shift(1, 31), [i32::MIN, 0]);
+        assert_eq!([shift(-5, 32), shift(-5, -1), shift(5, 64)], [[0, -1], [0, -1], [0, 0]]);
+        assert_eq!([200_u8, 7].map(|n| Wrapping(129_u8).shr(Wrapping(n)).0), [0, 1]);
+        assert_eq!(Wrapping(1_i64).shl(Wrapping(63)).0, i64::MIN);
+    }
+
+    #[test]
+    fn remainders_and_signs_of_integers() {
+        let rem = [(7, 2), (-7, 2), (7, -2), (-7, -2)].map(|(x, y)| Scalar::rem(Wrapping(x), Wrapping(y)).0);
+        assert_eq!(rem, [1, -1, 1, -1]);
+        assert_eq!(Scalar::rem(Wrapping(i64::MIN), Wrapping(-1)).0, 0);
+        assert_eq!([3, 0].map(|sign| Wrapping(-7).copysign(Wrapping(sign)).0), [7, 7]);
+        assert_eq!(Wrapping(7).copysign(Wrapping(-1)).0, -7);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Activation functions. The derivatives that every network takes are primitives themselves (`*_pull`): one pass
 //! over memory instead of three, and half the entries on a tape.
 
+mod piecewise;
+mod smooth;
+
 use super::arithmetic::{IntoOperand, scalars};
 use super::exponential::functions;
 use super::operands::InputSet;
@@ -11,8 +14,6 @@ use crate::exec::cpu::lanes::Pointwise;
 use crate::exec::scalar::Scalar;
 use crate::tensor::Tensor;
 
-const TWO_OVER_SQRT_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI;
-
 scalars! {
     Tanh [x] S => x.tanh();
     TanhPull [y, v] S => v * (S::literal(1.0) - y * y);
@@ -20,9 +21,15 @@ scalars! {
     SigmoidPull [y, v] S => v * (y * (S::literal(1.0) - y));
     Relu [x] S => x.max(S::literal(0.0));
     ReluPull [x, v] S => S::select(x.gt(S::literal(0.0)), v, S::literal(0.0));
-    Erf [x] S => x.erf();
     Softplus [x] S => x.max(S::literal(0.0)) + (-x.abs()).exp().log1p();
-    ErfPull [x, v] S => v * (S::literal(TWO_OVER_SQRT_PI) * (-(x * x)).exp());
+    Logsigmoid [x] S => x.min(S::literal(0.0)) - (-x.abs()).exp().log1p();
+    Softsign [x] S => softsign(x);
+}
+
+#[inline(always)]
+fn softsign<S: Scalar>(x: S) -> S {
+    let (a, one) = (x.abs(), S::literal(1.0));
+    S::select(a.eq(S::literal(f64::INFINITY)), x.sign(), x / (one + a))
 }
 
 const X: Reads = Reads::inputs(InputSet::one(0));
@@ -32,7 +39,8 @@ functions! {
     Tanh "tanh" Reads::OUTPUTS, |at, v| bind(&Map(TanhPull), &[at.y(), v]);
     Sigmoid "sigmoid" Reads::OUTPUTS, |at, v| bind(&Map(SigmoidPull), &[at.y(), v]);
     Softplus "softplus" X, |at, v| v * at.x(0).sigmoid();
-    Erf "erf" X, |at, v| bind(&Map(ErfPull), &[at.x(0), v]);
+    Logsigmoid "logsigmoid" X, |at, v| v * (-at.x(0)).sigmoid();
+    Softsign "softsign" X, |at, v| v / (at.x(0).abs() + 1.0).square();
 }
 
 impl Elementwise<1> for Relu {
@@ -66,7 +74,6 @@ macro_rules! pulls {
 pulls! {
     TanhPull "tanh_pull" |at, v| v * at.x(1) * at.x(0) * -2.0;
     SigmoidPull "sigmoid_pull" |at, v| v * at.x(1) * (1.0 - at.x(0) * 2.0);
-    ErfPull "erf_pull" |at, v| bind(&Map(ErfPull), &[at.x(0), &(v * at.x(1))]) * at.x(0) * -2.0;
 }
 
 impl Elementwise<2> for ReluPull {
@@ -105,33 +112,6 @@ impl Tensor {
         bind(&Map(Relu), &[self])
     }
 
-    /// The error function, within 2 ULP. Gradient: `dx = dy * 2 / sqrt(pi) * exp(-x^2)`.
-    ///
-    /// PyTorch: `torch.erf`. JAX: `jax.scipy.special.erf`.
-    #[track_caller]
-    pub fn erf(&self) -> Tensor {
-        bind(&Map(Erf), &[self])
-    }
-
-    /// The Gaussian error linear unit `x * P(Z <= x)`, exact form with erf.
-    /// Gradient: of its parts. Source: Hendrycks and Gimpel, arXiv:1606.08415.
-    ///
-    /// PyTorch: `torch.nn.functional.gelu`. JAX: `jax.nn.gelu(approximate=False)`.
-    #[track_caller]
-    pub fn gelu(&self) -> Tensor {
-        let half = self * 0.5;
-        let cdf = (self * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0;
-        half * cdf
-    }
-
-    /// `x * sigmoid(x)`, also called swish. Gradient: of its parts.
-    ///
-    /// PyTorch: `torch.nn.functional.silu`. JAX: `jax.nn.silu`.
-    #[track_caller]
-    pub fn silu(&self) -> Tensor {
-        self * self.sigmoid()
-    }
-
     /// `log(1 + exp(x))` without overflow. Gradient: `dx = dy * sigmoid(x)`.
     ///
     /// PyTorch: `torch.nn.functional.softplus`. JAX: `jax.nn.softplus`.
@@ -140,12 +120,24 @@ impl Tensor {
         bind(&Map(Softplus), &[self])
     }
 
-    /// `x` where positive, `slope * x` elsewhere. Gradient: `dy` or `slope * dy`.
+    /// `log(sigmoid(x))` without overflow.
     ///
-    /// PyTorch: `torch.nn.functional.leaky_relu`. JAX: `jax.nn.leaky_relu`.
+    /// Gradient: `dx = dy * sigmoid(-x)`.
+    ///
+    /// PyTorch: `torch.nn.functional.logsigmoid`. JAX: `jax.nn.log_sigmoid`.
     #[track_caller]
-    pub fn leaky_relu(&self, slope: f64) -> Tensor {
-        self.gt(0.0).where_(self, self * slope)
+    pub fn logsigmoid(&self) -> Tensor {
+        bind(&Map(Logsigmoid), &[self])
+    }
+
+    /// `x / (1 + |x|)`; -1 and 1 at the infinities.
+    ///
+    /// Gradient: `dx = dy / (1 + |x|)^2`.
+    ///
+    /// PyTorch: `torch.nn.functional.softsign`. JAX: `jax.nn.soft_sign`.
+    #[track_caller]
+    pub fn softsign(&self) -> Tensor {
+        bind(&Map(Softsign), &[self])
     }
 
     /// `x` held between `low` and `high`, which are numbers or tensors; broadcasting.

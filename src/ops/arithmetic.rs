@@ -12,15 +12,17 @@ use crate::exec::cpu::lanes::Pointwise;
 use crate::exec::scalar::Scalar;
 use crate::tensor::{Number, Tensor};
 
-const X0: Reads = Reads::inputs(InputSet::one(0));
-const X1: Reads = Reads::inputs(InputSet::one(1));
-const BOTH: Reads = Reads::inputs(InputSet::one(0).union(InputSet::one(1)));
+pub(super) const X0: Reads = Reads::inputs(InputSet::one(0));
+pub(super) const X1: Reads = Reads::inputs(InputSet::one(1));
+pub(super) const BOTH: Reads = Reads::inputs(InputSet::one(0).union(InputSet::one(1)));
 
+/// Arithmetic by name; what is marked `@FAR true` takes an angle or a remainder (see [`Pointwise::FAR`]).
 macro_rules! scalars {
-    ($($op:ident [$($x:ident),*] $s:ident => $value:expr;)*) => {$(
+    ($($op:ident [$($x:ident),*] $s:ident $(@FAR $far:literal)? => $value:expr;)*) => {$(
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
         pub(crate) struct $op;
         impl Pointwise<{ [$(stringify!($x)),*].len() }> for $op {
+            const FAR: bool = false $(|| $far)?;
             #[inline(always)]
             fn scalar<$s: Scalar>(&self, [$($x),*]: [$s; [$(stringify!($x)),*].len()]) -> $s {
                 $value
@@ -121,7 +123,7 @@ impl Elementwise<2> for Pow {
 }
 
 /// Share of the gradient that a picked element gets: all of it, half at a tie, else nothing.
-fn share(at: &Residuals<'_>, input: usize, v: &Tensor) -> Tensor {
+pub(super) fn share(at: &Residuals<'_>, input: usize, v: &Tensor) -> Tensor {
     let (mine, other) = (at.x(input), at.x(1 - input));
     mine.eq(at.y()).where_(other.eq(at.y()).where_(v * 0.5, v), 0.0)
 }
@@ -256,10 +258,10 @@ pub(crate) fn binary(op: &dyn Primitive, a: &Tensor, b: &Tensor, dying: InputSet
     }
 }
 
-const FIRST: InputSet = InputSet::one(0);
+pub(super) const FIRST: InputSet = InputSet::one(0);
 const SECOND: InputSet = InputSet::one(1);
 
-const fn second_if(dies: bool) -> InputSet {
+pub(super) const fn second_if(dies: bool) -> InputSet {
     if dies { SECOND } else { InputSet::NONE }
 }
 
@@ -293,9 +295,9 @@ macro_rules! operators {
                 *self = std::mem::replace(self, Tensor::hollow()).$method(other);
             }
         }
-        number_on_the_left! { $trait $method $op: f64 i32 }
     )*};
 }
+pub(super) use operators;
 
 // Of the float and the integer types only those that a literal is without annotation, for the same reason.
 macro_rules! number_on_the_left {
@@ -346,6 +348,11 @@ operators! {
     /// PyTorch: `torch.div`. JAX: `jnp.divide`.
     div StdDiv DivAssign div_assign Div;
 }
+
+number_on_the_left! { StdAdd add Add: f64 i32 }
+number_on_the_left! { StdSub sub Sub: f64 i32 }
+number_on_the_left! { StdMul mul Mul: f64 i32 }
+number_on_the_left! { StdDiv div Div: f64 i32 }
 
 impl StdNeg for Tensor {
     type Output = Tensor;

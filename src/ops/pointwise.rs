@@ -11,6 +11,7 @@ use crate::autodiff::level::bind;
 use crate::error::Misfit;
 use crate::exec::cpu::lanes::{self, Pointwise};
 use crate::exec::expr::{Expr, Sym};
+use crate::exec::scalar::Scalar;
 use crate::exec::{Body, Kernel};
 use crate::tensor::{DType, Spec, Tensor};
 
@@ -35,12 +36,75 @@ pub(crate) enum Domain {
     Numbers,
     /// Floats only.
     Floats,
+    /// Integers only.
+    Integers,
+    /// Integers and bool.
+    Bits,
 }
 
+/// A number that is part of an operation; equal if its bits are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Parameter(u64);
+
+impl From<f64> for Parameter {
+    fn from(value: f64) -> Parameter {
+        Parameter(value.to_bits())
+    }
+}
+
+impl Parameter {
+    pub(crate) fn value(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+
+    /// As a constant of the arithmetic.
+    #[inline(always)]
+    pub(crate) fn literal<S: Scalar>(self) -> S {
+        S::literal(f64::from_bits(self.0))
+    }
+}
+
+/// Functions with their laws: inputs, name, domain, what the derivative in an input reads, and `v * dy/dx[input]`.
+macro_rules! laws {
+    ($($op:ident[$n:literal] $name:literal $domain:ident,
+        |$of:pat_param| $reads:expr, |$own:ident, $input:pat_param, $at:pat_param, $v:pat_param| $scaled:expr;)*) => {$(
+        impl $crate::ops::pointwise::Elementwise<$n> for $op {
+            const NAME: &'static str = $name;
+            const DOMAIN: $crate::ops::pointwise::Domain = $crate::ops::pointwise::Domain::$domain;
+            fn reads(&self, $of: usize) -> $crate::ops::Reads {
+                $reads
+            }
+            fn scaled(&self, $input: usize, $at: &$crate::ops::Residuals<'_>, $v: &Tensor) -> Option<Tensor> {
+                let $own = self;
+                $scaled
+            }
+        }
+    )*};
+}
+pub(super) use laws;
+
 impl Domain {
+    const fn has_floats(self) -> bool {
+        matches!(self, Domain::Numbers | Domain::Floats)
+    }
+
+    const fn has_integers(self) -> bool {
+        !matches!(self, Domain::Floats)
+    }
+
     /// Refuses a dtype outside the domain.
     pub(crate) fn check(self, dtype: DType) -> Result<(), Box<Misfit>> {
         match (self, dtype) {
+            (Domain::Bits, dtype) if !dtype.is_float() => Ok(()),
+            (Domain::Integers, dtype) if dtype.is_int() => Ok(()),
+            (Domain::Bits, dtype) => {
+                Err(Misfit::dtype(format!("needs an integer or bool tensor, got {dtype}"))
+                    .help("convert with `.i64()`, or use `logical_and`, `logical_or`, `logical_not`"))
+            }
+            (Domain::Integers, dtype) => {
+                Err(Misfit::dtype(format!("needs an integer tensor, got {dtype}"))
+                    .help("convert with `.i64()`"))
+            }
             (_, DType::Bool) => Err(Misfit::dtype("bool has no arithmetic").help(
                 "convert with `.i64()` or `.f32()`, or use `logical_and`, `logical_or`, `logical_not`",
             )),
@@ -146,17 +210,29 @@ impl<O: Elementwise<N>, const N: usize> Body for Map<O, N> {
             // SAFETY: the caller's promise.
             unsafe { lanes::map(op, x, y.cast(), n) }
         }
-        // SAFETY: the caller's promise; `infer` admitted the dtype.
-        unsafe {
-            match (dtype, O::DOMAIN) {
-                (DType::F32, _) => run::<O, f32, N>(&self.0, x, y, n),
-                (DType::F64, _) => run::<O, f64, N>(&self.0, x, y, n),
-                (DType::I64, Domain::Numbers) => run::<O, i64, N>(&self.0, x, y, n),
-                (DType::I32, Domain::Numbers) => run::<O, i32, N>(&self.0, x, y, n),
-                (DType::U8, Domain::Numbers) => run::<O, u8, N>(&self.0, x, y, n),
-                _ => unreachable!("{} on {dtype} is refused by infer", O::NAME),
+        // Constant conditions around the matches: what a domain excludes is not even compiled.
+        if const { O::DOMAIN.has_floats() } {
+            // SAFETY: the caller's promise; `infer` admitted the dtype.
+            unsafe {
+                match dtype {
+                    DType::F32 => return run::<O, f32, N>(&self.0, x, y, n),
+                    DType::F64 => return run::<O, f64, N>(&self.0, x, y, n),
+                    _ => {}
+                }
             }
         }
+        if const { O::DOMAIN.has_integers() } {
+            // SAFETY: as above; a bool is the byte 0 or 1.
+            unsafe {
+                match dtype {
+                    DType::I64 => return run::<O, i64, N>(&self.0, x, y, n),
+                    DType::I32 => return run::<O, i32, N>(&self.0, x, y, n),
+                    DType::U8 | DType::Bool => return run::<O, u8, N>(&self.0, x, y, n),
+                    _ => {}
+                }
+            }
+        }
+        unreachable!("{} on {dtype} is refused by infer", O::NAME)
     }
 
     fn expr(&self) -> Expr {

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use super::arithmetic::{IntoOperand, broadcast_pair};
 use super::operands::{InputSet, Outputs};
-use super::pointwise::{alike, bind_repeated};
+use super::pointwise::{Parameter, alike, bind_repeated};
 use super::primitive::{Primitive, Reads, Residuals};
 use crate::autodiff::level::bind;
 use crate::error::Misfit;
@@ -94,6 +94,7 @@ macro_rules! tests {
             const NAME: &'static str = $name;
         }
         impl Predicate<{ [$(stringify!($x)),*].len() }> for $op {
+            const FAR: bool = false;
             #[inline(always)]
             fn test<$s: Scalar>(&self, [$($x),*]: [$s; [$(stringify!($x)),*].len()]) -> $s::Mask {
                 $test
@@ -116,6 +117,51 @@ tests! {
     "isnan" IsNan [a] S => a.is_nan();
     "isinf" IsInf [a] S => a.abs().eq(S::literal(f64::INFINITY));
     "isfinite" IsFinite [a] S => a.abs().lt(S::literal(f64::INFINITY));
+    "isposinf" IsPosInf [a] S => a.eq(S::literal(f64::INFINITY));
+    "isneginf" IsNegInf [a] S => a.eq(S::literal(f64::NEG_INFINITY));
+    "signbit" Signbit [a] S => S::literal(1.0).copysign(a).lt(S::literal(0.0));
+}
+
+/// Whether two numbers differ by no more than a tolerance.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct IsClose {
+    rtol: Parameter,
+    atol: Parameter,
+    equal_nan: bool,
+}
+
+impl Test<2> for IsClose {
+    const NAME: &'static str = "isclose";
+}
+
+impl Predicate<2> for IsClose {
+    const FAR: bool = false;
+    #[inline(always)]
+    fn test<S: Scalar>(&self, [a, b]: [S; 2]) -> S::Mask {
+        let (rtol, atol): (S, S) = (self.rtol.literal(), self.atol.literal());
+        let size = b.abs();
+        // Infinities are close to their equals only.
+        let near = (a - b).abs().le(atol + rtol * size).and(size.lt(S::literal(f64::INFINITY)));
+        let close = a.eq(b).or(near);
+        if self.equal_nan { close.or(a.is_nan().and(b.is_nan())) } else { close }
+    }
+}
+
+/// The tolerances of [`Tensor::isclose`]; by default those of PyTorch and NumPy.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Closeness {
+    /// The difference allowed, as a share of the second operand; 1e-5 by default.
+    pub rtol: f64,
+    /// The difference allowed beside that; 1e-8 by default.
+    pub atol: f64,
+    /// Whether NaN is close to NaN; no by default.
+    pub equal_nan: bool,
+}
+
+impl Default for Closeness {
+    fn default() -> Closeness {
+        Closeness { rtol: 1e-5, atol: 1e-8, equal_nan: false }
+    }
 }
 
 impl Tensor {
@@ -228,6 +274,63 @@ impl Tensor {
     #[track_caller]
     pub fn isfinite(&self) -> Tensor {
         self.float_test(&Mapped(IsFinite), true)
+    }
+
+    /// Where `self` is infinity; bool.
+    ///
+    /// No gradient.
+    ///
+    /// PyTorch: `torch.isposinf`. JAX: `jnp.isposinf`.
+    #[track_caller]
+    pub fn isposinf(&self) -> Tensor {
+        self.float_test(&Mapped(IsPosInf), false)
+    }
+
+    /// Where `self` is negative infinity; bool.
+    ///
+    /// No gradient.
+    ///
+    /// PyTorch: `torch.isneginf`. JAX: `jnp.isneginf`.
+    #[track_caller]
+    pub fn isneginf(&self) -> Tensor {
+        self.float_test(&Mapped(IsNegInf), false)
+    }
+
+    /// Where the sign is set: of negative numbers, -0 and negative NaNs among them; bool.
+    ///
+    /// No gradient.
+    ///
+    /// PyTorch: `torch.signbit`. JAX: `jnp.signbit`.
+    #[track_caller]
+    pub fn signbit(&self) -> Tensor {
+        bind(&Mapped(Signbit), &[self])
+    }
+
+    /// Where `|self - other| <= atol + rtol * |other|`, or both are equal; broadcasting; bool. Integers are compared as
+    /// f64.
+    ///
+    /// No gradient.
+    ///
+    /// PyTorch: `torch.isclose`. JAX: `jnp.isclose`.
+    ///
+    /// ```
+    /// # use retrograd::{Closeness, Tensor};
+    /// let x = Tensor::from([1.0, 1.0 + 1e-9, f64::NAN]);
+    /// assert_eq!(x.isclose(1.0, Closeness::default()).to_vec::<bool>()?, [true, true, false]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn isclose(&self, other: impl IntoOperand, tolerance: Closeness) -> Tensor {
+        let Closeness { rtol, atol, equal_nan } = tolerance;
+        let test = Mapped(IsClose { rtol: rtol.into(), atol: atol.into(), equal_nan });
+        let other = other.operand_for(self, "isclose");
+        let other: &Tensor = &other;
+        let float = |x: &Tensor| x.error().is_some() || x.spec().dtype.is_float();
+        if float(self) || float(other) {
+            compare(&test, self, &other)
+        } else {
+            compare(&test, &self.f64(), &other.f64())
+        }
     }
 
     #[track_caller]

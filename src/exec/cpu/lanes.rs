@@ -22,12 +22,18 @@ use crate::exec::scalar::Scalar;
 
 /// An operation that yields a number from `N` numbers, element by element.
 pub(crate) trait Pointwise<const N: usize>: Copy + Send + Sync + 'static {
+    /// Whether its body takes a sine, cosine, tangent or remainder, which a SIMD loop may have to leave to
+    /// [`Element::Exact`]. False spares the compiler the second loop.
+    const FAR: bool = true;
     /// The result for one element; to be `#[inline(always)]`, without `if` on values.
     fn scalar<S: Scalar>(&self, x: [S; N]) -> S;
 }
 
 /// An operation that decides something about `N` numbers, element by element.
 pub(crate) trait Predicate<const N: usize>: Copy + Send + Sync + 'static {
+    /// Whether its body takes a sine, cosine, tangent or remainder, which a SIMD loop may have to leave to
+    /// [`Element::Exact`]. False spares the compiler the second loop.
+    const FAR: bool = true;
     /// The decision for one element; to be `#[inline(always)]`, without `if` on values.
     fn test<S: Scalar>(&self, x: [S; N]) -> S::Mask;
 }
@@ -150,6 +156,8 @@ pub(crate) unsafe fn test<O: Predicate<N>, T: Element, const N: usize>(
 
 /// What an element of the result is made from: the common part of `map` and `test`.
 trait Body<T, const N: usize> {
+    /// Whether elements may have to be computed again.
+    const FAR: bool;
     /// An element of the result.
     type Output: Copy;
     /// The result for one element, and whether it must be computed again as [`Element::Exact`].
@@ -160,6 +168,7 @@ struct Map<'a, O>(&'a O);
 struct Test<'a, O>(&'a O);
 
 impl<T: Element, O: Pointwise<N>, const N: usize> Body<T, N> for Map<'_, O> {
+    const FAR: bool = O::FAR;
     type Output = T;
     #[inline(always)]
     fn at<L: Lane<T>>(&self, x: [L; N]) -> (T, bool) {
@@ -168,6 +177,7 @@ impl<T: Element, O: Pointwise<N>, const N: usize> Body<T, N> for Map<'_, O> {
 }
 
 impl<T: Element, O: Predicate<N>, const N: usize> Body<T, N> for Test<'_, O> {
+    const FAR: bool = O::FAR;
     type Output = u8;
     #[inline(always)]
     fn at<L: Lane<T>>(&self, x: [L; N]) -> (u8, bool) {
@@ -306,9 +316,13 @@ unsafe fn tile<B: Body<T, N>, T: Element, const FMA: bool, const N: usize>(
 ) {
     // SAFETY: the caller's promise is this one's.
     let far = unsafe { compute::<B, T, T::Lane<FMA>, N>(body, x, y, start, count) };
-    if far {
-        // SAFETY: the caller's promise is this one's.
-        unsafe { recompute::<B, T, T::Exact<FMA>, N>(body, x, y, start, count) };
+    if const { B::FAR } {
+        if far {
+            // SAFETY: the caller's promise is this one's.
+            unsafe { recompute::<B, T, T::Exact<FMA>, N>(body, x, y, start, count) };
+        }
+    } else {
+        debug_assert!(!far, "the body takes an angle or a remainder, but says that it does not");
     }
 }
 

@@ -201,8 +201,10 @@ impl<'a> Scalar for Sym<'a> {
         Sym::record([self, factor, addend], |[x, y, z]| Node::MulAdd(x, y, z), fold)
     }
     compare!(lt Lt, le Le, eq Eq, ne Ne);
-    binary!(min Min, max Max, pow Pow);
+    binary!(min Min, max Max, copysign Copysign, rem Rem, pow Pow, atan2 Atan2);
+    binary!(bit_and BitAnd, bit_or BitOr, bit_xor BitXor, shl Shl, shr Shr);
     unary!(abs Abs, sign Sign, floor Floor, ceil Ceil, round Round, trunc Trunc, recip Recip, sqrt Sqrt);
     unary!(exp Exp, expm1 Expm1, log Log, log1p Log1p, sin Sin, cos Cos, tan Tan, tanh Tanh);
-    unary!(sigmoid Sigmoid, erf Erf);
+    unary!(exp2 Exp2, log2 Log2, log10 Log10, cbrt Cbrt, sigmoid Sigmoid, erf Erf, erfc Erfc, erfcx Erfcx);
+    unary!(erfinv Erfinv, lgamma Lgamma, digamma Digamma);
 }

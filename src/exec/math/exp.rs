@@ -1,4 +1,4 @@
-//! The exponential and its neighbour `expm1`.
+//! The exponential, its neighbour `expm1`, and powers of two.
 //!
 //! `x = k ln 2 + r` with `|r| <= ln(2)/2`, so `exp(x) = 2^k (1 + q)` with `q = e^r - 1` a polynomial.
 //! `k` falls out of the last bits of `x / ln 2 + 1.5 * 2^mantissa`, which avoids the saturating
@@ -70,4 +70,17 @@ pub(crate) fn expm1<R: Real>(x: R) -> R {
     let power = power_of_two::<R>(k + R::Bits::literal(R::FORMAT.bias - 1));
     let half = power.mul_add(remainder(r), power - R::literal(0.5));
     R::select(x.abs().lt(R::literal(R::FORMAT.tiny)), x, half + half)
+}
+
+/// Two to the power of `x`. Error below 1.1 ULP.
+#[inline(always)]
+pub(crate) fn exp2<R: Real>(x: R) -> R {
+    let [least, greatest] = R::FORMAT.exp_range.map(|limit| limit * std::f64::consts::LOG2_E);
+    let magic = R::literal(R::FORMAT.magic);
+    let x = at_least(at_most(x, greatest), least);
+    let shifted = x + magic;
+    // Exact: an integer has nothing left, and its power no error.
+    let rest = x - (shifted - magic);
+    let r = rest * R::literal(std::f64::consts::LN_2);
+    scale(R::literal(1.0) + remainder(r), shifted.to_bits() - magic.to_bits())
 }

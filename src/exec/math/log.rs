@@ -1,14 +1,14 @@
-//! The natural logarithm and its neighbour `log1p`.
+//! The natural logarithm, its neighbour `log1p`, and logarithms to other bases.
 //!
 //! `x = 2^k (1 + f)` with `1 + f` in `[sqrt(1/2), sqrt(2))`, and `log(1 + f)` is a series in
 //! `s = f / (2 + f)`, arranged as in fdlibm: `f - (f^2/2 - s (f^2/2 + s^2 p(s^2)))`.
 
-use super::{Bits, Real, polynomial};
+use super::{Bits, Real, exact_product, exact_sum, polynomial};
 use crate::exec::scalar::Mask;
 
 /// `(k, f)` such that `x = 2^k (1 + f)` exactly, for `0 < x < infinity`.
 #[inline(always)]
-pub(super) fn split<R: Real>(x: R) -> (R, R) {
+fn split<R: Real>(x: R) -> (R, R) {
     let format = R::FORMAT;
     let denormal = x.lt(R::literal(format.min_normal));
     let bits = R::select(denormal, x * R::literal(format.lift), x).to_bits();
@@ -39,6 +39,37 @@ fn log_plus<R: Real>(x: R, rest: Option<R>) -> R {
     k * ln_2_high - ((half_square - (series + rest)) - f)
 }
 
+/// The natural logarithm for `0 < x < infinity`.
+#[inline(always)]
+pub(super) fn log_positive<R: Real>(x: R) -> R {
+    log_plus(x, None)
+}
+
+/// `log(x)` as a sum of two numbers, good for half as many bits again, for `0 < x < infinity`.
+///
+/// Other bases need it to be exact at their powers. And the exponential turns an absolute error of `y log(x)`, which
+/// reaches 700, into a relative one of the power: with one word for the logarithm it would lose ten bits.
+#[inline(always)]
+pub(super) fn log_in_two_words<R: Real>(x: R) -> (R, R) {
+    let (k, f) = split(x);
+    let two = R::literal(2.0);
+    // s + s_low = f / (2 + f), and `d + d_low = 2 + f` exactly.
+    let d = two + f;
+    let d_low = f - (d - two);
+    let reciprocal = d.recip();
+    let s = f * reciprocal;
+    let (product, product_low) = exact_product(s, d);
+    let s_low = (((f - product) - product_low) - s * d_low) * reciprocal;
+    let z = s * s;
+    let series = s * z * polynomial(z, R::FORMAT.log);
+
+    let [ln_2_high, ln_2_low] = R::FORMAT.ln_2.map(R::literal);
+    let (sum, sum_low) = exact_sum(k * ln_2_high, two * s);
+    let low = sum_low + k.mul_add(ln_2_low, two.mul_add(s_low, series));
+    let high = sum + low;
+    (high, low - (high - sum))
+}
+
 /// `finite` where `x` is positive and finite, and what a logarithm of `x` is elsewhere.
 #[inline(always)]
 fn or_limit<R: Real>(x: R, finite: R) -> R {
@@ -51,7 +82,7 @@ fn or_limit<R: Real>(x: R, finite: R) -> R {
 /// The natural logarithm. Error below 1 ULP.
 #[inline(always)]
 pub(crate) fn log<R: Real>(x: R) -> R {
-    or_limit(x, log_plus(x, None))
+    or_limit(x, log_positive(x))
 }
 
 /// `log(1 + x)`. Error below 2 ULP.
@@ -63,4 +94,25 @@ pub(crate) fn log1p<R: Real>(x: R) -> R {
     let lost = x - (sum - one);
     let y = or_limit(sum, log_plus(sum, Some(lost / sum)));
     R::select(x.abs().lt(R::literal(R::FORMAT.tiny)), x, y)
+}
+
+/// `log(x) factor`, the factor in two words.
+#[inline(always)]
+fn log_times<R: Real>(x: R, factor: [f64; 2]) -> R {
+    let [factor, factor_low] = factor.map(R::literal);
+    let (log, log_low) = log_in_two_words(x);
+    let (product, product_low) = exact_product(log, factor);
+    or_limit(x, product + (product_low + (log * factor_low + log_low * factor)))
+}
+
+/// The logarithm to base 2. Error below 1 ULP.
+#[inline(always)]
+pub(crate) fn log2<R: Real>(x: R) -> R {
+    log_times(x, R::FORMAT.log2_e)
+}
+
+/// The logarithm to base 10. Error below 1 ULP.
+#[inline(always)]
+pub(crate) fn log10<R: Real>(x: R) -> R {
+    log_times(x, R::FORMAT.log10_e)
 }

@@ -3,28 +3,37 @@
 //! `exp`, `log`, `sin`, `cos`, `tanh` and `erf` are within 2 ULP of the true value, the others within
 //! 1e-6 (f32) and 1e-13 (f64) relative; the measured errors stand with the functions. NaN,
 //! infinities, signed zeros and denormals are right. Nothing branches, looks up a table or calls the
-//! C library, so a loop over a kernel becomes SIMD code; the one exception are angles beyond
-//! [`Format::far`], whose reduction needs integers of 192 bits (`trig`).
+//! C library, so a loop over a kernel becomes SIMD code; the exceptions are angles beyond
+//! [`Format::far`], whose reduction needs integers of 192 bits (`trig`), and the remainder of a quotient too great to
+//! be an integer exactly (`num`).
 //!
 //! | file | functions | method |
 //! |---|---|---|
-//! | `exp` | exp, expm1 | `2^k e^r`, polynomial in `r` |
-//! | `log` | log, log1p | `k ln 2 + log m`, polynomial in `((m-1)/(m+1))^2` |
+//! | `exp` | exp, expm1, exp2 | `2^k e^r`, polynomial in `r` |
+//! | `log` | log, log1p, log2, log10 | `k ln 2 + log m`, polynomial in `((m-1)/(m+1))^2` |
+//! | `root` | cbrt | `exp(log(x) / 3)` and a step of Newton's method |
 //! | `trig` | sin, cos, tan | Cody and Waite's reduction in three parts; Payne and Hanek's beyond |
 //! | `hyperbolic` | tanh, sigmoid | rational function near 0, else by `exp` |
+//! | `arctan` | atan2 | polynomial in the square of the lesser quotient |
 //! | `erf` | erf | polynomial near 0, else `1 - exp(-h(x))` |
+//! | `erf` | erfc, erfcx | `exp(-x^2)` times a polynomial in `(x-c)/(x+c)` |
+//! | `erf` | erfinv | polynomials in `log(1 - x^2)` and its root |
+//! | `gamma` | lgamma, digamma | polynomial around 2, Stirling's series beyond 8 |
 //! | `pow` | pow | logarithm in two words, then `exp` |
 //!
 //! The coefficients were fitted for this crate (see `coefficients`); the reductions and the
 //! arrangement of `log`, `sin` and `cos` are those known from Sun's fdlibm.
 
+mod arctan;
 mod coefficients;
 mod erf;
 mod exp;
+mod gamma;
 mod hyperbolic;
 mod log;
 pub(crate) mod num;
 mod pow;
+mod root;
 #[cfg(test)]
 mod tests;
 mod trig;
@@ -33,12 +42,15 @@ pub(crate) mod watch;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Shl, Shr, Sub};
 
 use super::scalar::Scalar;
+pub(crate) use arctan::atan2;
 pub(crate) use coefficients::Format;
-pub(crate) use erf::erf;
-pub(crate) use exp::{exp, expm1};
+pub(crate) use erf::{erf, erfc, erfcx, erfinv};
+pub(crate) use exp::{exp, exp2, expm1};
+pub(crate) use gamma::{digamma, lgamma};
 pub(crate) use hyperbolic::{sigmoid, tanh};
-pub(crate) use log::{log, log1p};
+pub(crate) use log::{log, log1p, log2, log10};
 pub(crate) use pow::pow;
+pub(crate) use root::cbrt;
 pub(crate) use trig::{cos, sin, tan};
 
 /// The unsigned integer as wide as a float; arithmetic wraps, shifts fill with zeros.

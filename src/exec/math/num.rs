@@ -5,14 +5,14 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::coefficients::{DOUBLE, SINGLE};
 use super::{Bits, Format, Real, trig};
-use crate::exec::scalar::{Mask, Scalar};
+use crate::exec::scalar::{Mask, Scalar, refused};
 
 /// A floating-point number that pointwise operations run at.
 ///
 /// `FMA` says whether the machine fuses multiply-add and rounds to integers in one instruction:
 /// where it does not, `f32::mul_add` and `f32::floor` would be calls of the C library.
-/// `FAR` says whether angles beyond [`Format::far`] are reduced rightly, which takes a branch; in a
-/// SIMD loop they are not, and [`Watch`](super::watch::Watch) notes them.
+/// `FAR` says whether angles beyond [`Format::far`] are reduced rightly, which takes a branch, and `rem` is right
+/// for every quotient, which takes a loop; in a SIMD loop they are not, and [`Watch`](super::watch::Watch) notes them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Num<T, const FMA: bool, const FAR: bool>(pub(crate) T);
 
@@ -54,6 +54,8 @@ pub(crate) trait Float:
     fn round_ties_even(self) -> Self;
     /// The integral part.
     fn trunc(self) -> Self;
+    /// What is left of this after as many `divisor`s as fit; exact.
+    fn remainder(self, divisor: Self) -> Self;
 }
 
 macro_rules! inherent {
@@ -92,6 +94,10 @@ macro_rules! float {
             #[inline(always)]
             fn from_bits(bits: Wrapping<$bits>) -> Self {
                 <$native>::from_bits(bits.0)
+            }
+            #[inline(always)]
+            fn remainder(self, divisor: Self) -> Self {
+                self % divisor
             }
             inherent!($native: abs(), copysign(sign), sqrt(), mul_add(factor, addend));
             inherent!($native: floor(), ceil(), round_ties_even(), trunc());
@@ -231,7 +237,43 @@ impl<T: Float, const FMA: bool, const FAR: bool> Scalar for Num<T, FMA, FAR> {
     fn sqrt(self) -> Self {
         Num(self.0.sqrt())
     }
-    kernel!(exp(), expm1(), log(), log1p(), sin(), cos(), tan(), tanh(), sigmoid(), erf(), pow(exponent));
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        Num(self.0.copysign(sign.0))
+    }
+    #[inline(always)]
+    fn rem(self, divisor: Self) -> Self {
+        if FAR {
+            return Num(self.0.remainder(divisor.0));
+        }
+        // The quotient is never too small, and at most one too great: it rounded up to an integer. Both differences
+        // are exact, where the multiply-add is fused and the quotient an exact integer: see `Watch::rem`.
+        let quotient = (self / divisor).trunc();
+        let left = (-quotient).mul_add(divisor, self);
+        let step = divisor.copysign(self);
+        let zero = Self::literal(0.0);
+        let crossed = left.lt(zero).and(zero.lt(self)).or(zero.lt(left).and(self.lt(zero)));
+        let left = Self::select(crossed, left + step, left);
+        // Of an infinite divisor nothing is subtracted.
+        Self::select(quotient.eq(zero), self, left.copysign(self))
+    }
+    kernel!(
+        exp(),
+        expm1(),
+        exp2(),
+        log(),
+        log1p(),
+        log2(),
+        log10(),
+        cbrt(),
+        sin(),
+        cos(),
+        tan(),
+        tanh(),
+        sigmoid()
+    );
+    kernel!(erf(), erfc(), erfcx(), erfinv(), lgamma(), digamma(), pow(exponent), atan2(x));
+    refused!("floats": bit_and(other), bit_or(other), bit_xor(other), shl(count), shr(count));
 }
 
 impl<T: Float, const FMA: bool, const FAR: bool> Real for Num<T, FMA, FAR> {

@@ -1,34 +1,9 @@
 //! Powers.
 
 use super::exp::exp_of_sum;
-use super::log::split;
-use super::{Real, exact_product, exact_sum, polynomial, sign_bit};
+use super::log::log_in_two_words;
+use super::{Real, exact_product, sign_bit};
 use crate::exec::scalar::Mask;
-
-/// `log(x)` as a sum of two numbers, good for half as many bits again, for `0 < x < infinity`.
-///
-/// The exponential turns an absolute error of `y log(x)`, which reaches 700, into a relative one of
-/// the power: with one word for the logarithm the power would lose ten bits.
-#[inline(always)]
-fn log_in_two_words<R: Real>(x: R) -> (R, R) {
-    let (k, f) = split(x);
-    let two = R::literal(2.0);
-    // s + s_low = f / (2 + f), and `d + d_low = 2 + f` exactly.
-    let d = two + f;
-    let d_low = f - (d - two);
-    let reciprocal = d.recip();
-    let s = f * reciprocal;
-    let (product, product_low) = exact_product(s, d);
-    let s_low = (((f - product) - product_low) - s * d_low) * reciprocal;
-    let z = s * s;
-    let series = s * z * polynomial(z, R::FORMAT.log);
-
-    let [ln_2_high, ln_2_low] = R::FORMAT.ln_2.map(R::literal);
-    let (sum, sum_low) = exact_sum(k * ln_2_high, two * s);
-    let low = sum_low + k.mul_add(ln_2_low, two.mul_add(s_low, series));
-    let high = sum + low;
-    (high, low - (high - sum))
-}
 
 /// `x` to the power `y`, with the special cases of C's Annex F. Error below 5e-7 (f32) and 4e-15 (f64).
 #[inline(always)]

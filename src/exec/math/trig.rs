@@ -38,13 +38,13 @@ pub(super) fn quadrant<R: Real>(x: R) -> (R::Bits, R) {
 
 /// The sine of `|r| <= 0.8`.
 #[inline(always)]
-fn sin_near<R: Real>(r: R, square: R) -> R {
+pub(super) fn sin_near<R: Real>(r: R, square: R) -> R {
     (r * square).mul_add(polynomial(square, R::FORMAT.sin), r)
 }
 
 /// The cosine of `r`, `r^2 <= 0.64`.
 #[inline(always)]
-fn cos_near<R: Real>(square: R) -> R {
+pub(super) fn cos_near<R: Real>(square: R) -> R {
     let parabola = square.mul_add(R::literal(-0.5), R::literal(1.0));
     (square * square).mul_add(polynomial(square, R::FORMAT.cos), parabola)
 }

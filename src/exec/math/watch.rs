@@ -5,10 +5,11 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use super::num::{Float, Num};
 use crate::exec::scalar::{Mask, Scalar};
 
-/// A number, and whether an angle beyond [`Format::far`](super::Format::far) led to it.
+/// A number, and whether something led to it that a SIMD loop gets wrong: an angle beyond
+/// [`Format::far`](super::Format::far), or a quotient of `rem` with more bits than a number has.
 ///
 /// The note is handed on by every operation, so a loop asks its results alone; an operation without
-/// sine, cosine or tangent has nothing to note, and the compiler leaves none of this.
+/// sine, cosine, tangent or `rem` has nothing to note, and the compiler leaves none of this.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch<T, const FMA: bool> {
     /// The number; unreliable if `far`.
@@ -145,7 +146,15 @@ impl<T: Float, const FMA: bool> Scalar for Watch<T, FMA> {
         }
     }
     compare!(lt, le, eq, ne);
-    unary!(abs, sign, floor, ceil, round, trunc, recip, sqrt, exp, expm1, log, log1p, tanh, sigmoid, erf);
-    binary!(min, max, pow);
+    #[inline(always)]
+    fn rem(self, divisor: Self) -> Self {
+        let far = (self.value / divisor.value).abs().lt(Num::literal(T::FORMAT.integral)).not();
+        Watch { value: self.value.rem(divisor.value), far: self.either_far(divisor) | far | !FMA }
+    }
+    unary!(
+        abs, sign, floor, ceil, round, trunc, recip, sqrt, exp, expm1, exp2, log, log1p, log2, log10, cbrt
+    );
+    unary!(tanh, sigmoid, erf, erfc, erfcx, erfinv, lgamma, digamma);
+    binary!(min, max, copysign, pow, atan2, bit_and, bit_or, bit_xor, shl, shr);
     of_angle!(sin, cos, tan);
 }

@@ -6,6 +6,7 @@ pub(crate) mod draws;
 mod loss;
 mod masks;
 mod padding;
+mod pointwise;
 mod product;
 mod shape;
 mod split;

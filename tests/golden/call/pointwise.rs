@@ -1,5 +1,102 @@
 //! Rows of elementwise functions: powers, roots, logarithms, trigonometry, rounding, activations, special functions, bits: `pointwise.py`.
 
-use super::Row;
+use retrograd::{Closeness, NanToNum, Tensor};
 
-pub(crate) const TABLE: &[(&str, Row)] = &[];
+use super::Attrs;
+use super::Row::{self, Binary, General, Unary};
+
+pub(crate) const TABLE: &[(&str, Row)] = &[
+    ("acos", Unary(Tensor::acos)),
+    ("acosh", Unary(Tensor::acosh)),
+    ("addcdiv", General(|x, a| x[0].addcdiv(&x[1], &x[2], a.number("factor")))),
+    ("addcmul", General(|x, a| x[0].addcmul(&x[1], &x[2], a.number("factor")))),
+    ("asin", Unary(Tensor::asin)),
+    ("asinh", Unary(Tensor::asinh)),
+    ("atan", Unary(Tensor::atan)),
+    ("atan2", Binary(|y, x| y.atan2(x))),
+    ("atanh", Unary(Tensor::atanh)),
+    ("bitwise_and", Binary(|a, b| a.bitwise_and(b))),
+    ("bitwise_left_shift", Binary(|a, b| a.bitwise_left_shift(b))),
+    ("bitwise_not", Unary(Tensor::bitwise_not)),
+    ("bitwise_or", Binary(|a, b| a.bitwise_or(b))),
+    ("bitwise_right_shift", Binary(|a, b| a.bitwise_right_shift(b))),
+    ("bitwise_xor", Binary(|a, b| a.bitwise_xor(b))),
+    ("cbrt", Unary(Tensor::cbrt)),
+    ("ceil", Unary(Tensor::ceil)),
+    ("celu", General(|x, a| x[0].celu(a.number("alpha")))),
+    ("clamp_max", General(|x, a| x[0].clamp_max(a.number("high")))),
+    ("clamp_max_tensor", Binary(|x, high| x.clamp_max(high))),
+    ("clamp_min", General(|x, a| x[0].clamp_min(a.number("low")))),
+    ("clamp_min_tensor", Binary(|x, low| x.clamp_min(low))),
+    ("copysign", Binary(|a, b| a.copysign(b))),
+    ("cosh", Unary(Tensor::cosh)),
+    ("deg2rad", Unary(Tensor::deg2rad)),
+    ("digamma", Unary(Tensor::digamma)),
+    ("elu", General(|x, a| x[0].elu(a.number("alpha")))),
+    ("erfc", Unary(Tensor::erfc)),
+    ("erfcx", Unary(Tensor::erfcx)),
+    ("erfinv", Unary(Tensor::erfinv)),
+    ("exp2", Unary(Tensor::exp2)),
+    ("float_power", General(|x, a| x[0].float_power(a.number("exponent")))),
+    ("floor_divide", Binary(|a, b| a.floor_divide(b))),
+    ("fmax", Binary(|a, b| a.fmax(b))),
+    ("fmin", Binary(|a, b| a.fmin(b))),
+    ("fmod", Binary(|a, b| a.fmod(b))),
+    ("frac", Unary(Tensor::frac)),
+    ("gelu_tanh", Unary(Tensor::gelu_tanh)),
+    ("glu", General(|x, a| x[0].glu(a.axis()))),
+    ("hardshrink", General(|x, a| x[0].hardshrink(a.number("size")))),
+    ("hardsigmoid", Unary(Tensor::hardsigmoid)),
+    ("hardswish", Unary(Tensor::hardswish)),
+    ("hardtanh", General(|x, a| x[0].hardtanh(a.number("low"), a.number("high")))),
+    ("heaviside", Binary(|x, value| x.heaviside(value))),
+    ("hypot", Binary(|a, b| a.hypot(b))),
+    ("isclose", General(isclose)),
+    ("isneginf", Unary(Tensor::isneginf)),
+    ("isposinf", Unary(Tensor::isposinf)),
+    ("leaky_relu_edges", General(|x, a| x[0].leaky_relu(a.number("slope")))),
+    ("lerp", General(|x, _| x[0].lerp(&x[1], &x[2]))),
+    ("lgamma", Unary(Tensor::lgamma)),
+    ("log10", Unary(Tensor::log10)),
+    ("log2", Unary(Tensor::log2)),
+    ("log_ndtr", Unary(Tensor::log_ndtr)),
+    ("logaddexp", Binary(|a, b| a.logaddexp(b))),
+    ("logaddexp2", Binary(|a, b| a.logaddexp2(b))),
+    ("logit", Unary(Tensor::logit)),
+    ("logit_eps", General(|x, a| x[0].logit_eps(a.number("eps")))),
+    ("logsigmoid", Unary(Tensor::logsigmoid)),
+    ("mish", Unary(Tensor::mish)),
+    ("nan_to_num", General(nan_to_num)),
+    ("ndtr", Unary(Tensor::ndtr)),
+    ("ndtri", Unary(Tensor::ndtri)),
+    ("polygamma", General(|x, a| x[0].polygamma(a.need("order")))),
+    ("prelu", Binary(Tensor::prelu)),
+    ("rad2deg", Unary(Tensor::rad2deg)),
+    ("reciprocal", Unary(Tensor::reciprocal)),
+    ("relu6", Unary(Tensor::relu6)),
+    ("remainder", Binary(|a, b| a.remainder(b))),
+    ("round", Unary(Tensor::round)),
+    ("rsqrt", Unary(Tensor::rsqrt)),
+    ("selu", Unary(Tensor::selu)),
+    ("signbit", Unary(Tensor::signbit)),
+    ("sinc", Unary(Tensor::sinc)),
+    ("sinh", Unary(Tensor::sinh)),
+    ("softplus_beta", General(|x, a| x[0].softplus_beta(a.number("beta"), a.number("threshold")))),
+    ("softshrink", General(|x, a| x[0].softshrink(a.number("size")))),
+    ("softsign", Unary(Tensor::softsign)),
+    ("tan", Unary(Tensor::tan)),
+    ("tanhshrink", Unary(Tensor::tanhshrink)),
+    ("threshold", General(|x, a| x[0].threshold(a.number("threshold"), a.number("value")))),
+    ("trunc", Unary(Tensor::trunc)),
+    ("xlog1py", Binary(|x, y| x.xlog1py(y))),
+    ("xlogy", Binary(|x, y| x.xlogy(y))),
+];
+
+fn isclose(x: &[Tensor], a: &Attrs) -> Tensor {
+    let (rtol, atol, equal_nan) = (a.number("rtol"), a.number("atol"), a.flag("equal_nan"));
+    x[0].isclose(&x[1], Closeness { rtol, atol, equal_nan })
+}
+
+fn nan_to_num(x: &[Tensor], a: &Attrs) -> Tensor {
+    x[0].nan_to_num(NanToNum { nan: a.number("nan"), posinf: a.get("posinf"), neginf: a.get("neginf") })
+}

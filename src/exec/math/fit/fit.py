@@ -5,7 +5,7 @@ to the target format one by one, lowest order first, and the rest is fitted agai
 """
 import sys
 import numpy as np
-from mpmath import mp, mpf, matrix, lu_solve, exp, expm1, log, sin, cos, tanh, erf, erfc, sqrt, pi, cosh
+from mpmath import mp, mpf, matrix, lu_solve, exp, expm1, log, sin, cos, tanh, atan, erf, erfc, erfinv, sqrt, pi, cosh, loggamma, digamma
 mp.dps = 50
 
 def grid(a, b, n=1500):
@@ -155,3 +155,53 @@ if which == 'tanhpoly':
     T = mpf('0.55')
     for n in (3,4,5):
         fit('TANHP', 'f32', lambda z: nz(z, lambda z: (tanh(sqrt(z))/sqrt(z) - 1)/z, -mpf(1)/3), lambda z: z + mpf(10)**-6, 0, T*T, n)
+if which == 'atan':
+    for fmt in fmts:
+        # relative error of atan(t) = t + t z p(z)
+        for n in F(fmt, [9], [19]):
+            fit('ATAN', fmt, lambda z: nz(z, lambda z: (atan(sqrt(z))/sqrt(z) - 1)/z, -mpf(1)/3), lambda z: z*(1 + z/3) + mpf(10)**-9, 0, 1, n)
+if which == 'erfcx':
+    for fmt in fmts:
+        K = F(fmt, mpf(2), mpf(4))
+        def f(q):
+            if q > mpf('0.999999'): return 2/sqrt(pi)
+            x = K*(1 + q)/(1 - q)
+            if x > 1000: return (1 + 2*x)/(x*sqrt(pi))*(1 - 1/(2*x*x) + 3/(4*x**4) - 15/(8*x**6) + 105/(16*x**8))
+            return (1 + 2*x)*exp(x*x)*erfc(x)
+        for n in F(fmt, [11], [23]):
+            fit('ERFCX', fmt, f, lambda q: 1/f(q), -1, 1, n, at_once=True)
+def quantile(w):
+    """erfinv(x)/x where w = -log(1 - x^2)."""
+    if w < 1:
+        x = sqrt(-expm1(-w)) if w else mpf(0)
+        return erfinv(x)/x if x else sqrt(pi)/2
+    e = exp(-w); x = sqrt(1 - e); L = -w - log(1 + x); y = sqrt(w)
+    for _ in range(60):
+        c = erfc(y)
+        step = (log(c) - L)*c*sqrt(pi)/2*exp(y*y)
+        y += step
+        if abs(step) < mpf(10)**-40: break
+    return y/x
+if which == 'erfinv':
+    for fmt in fmts:
+        for n in F(fmt, [11], [24]):
+            fit('NEAR', fmt, lambda w: quantile(w + mpf('3.125')), lambda w: 1/quantile(w + mpf('3.125')), mpf('-3.125'), mpf('3.125'), n, at_once=True)
+        spans = [('FAR', '2.5', '4.05', '3.25', F(fmt, [8], [18]))] + F(fmt, [], [('LAST', '3.95', '6.1', '5', [16])])
+        for name, lo, hi, c, counts in spans:
+            lo, hi, c = mpf(lo), mpf(hi), mpf(c)
+            for n in counts:
+                fit(name, fmt, lambda t: quantile((t + c)**2), lambda t: 1/quantile((t + c)**2), lo - c, hi - c, n, at_once=True)
+if which == 'lgamma':
+    for fmt in fmts:
+        for n in F(fmt, [10], [18]):
+            fit('LGAMMA', fmt, lambda d: nz(d, lambda d: loggamma(2 + d)/d, digamma(2)), lambda d: nz(d, lambda d: d/loggamma(2 + d), 1/digamma(2)), -mpf('0.5'), mpf('0.5'), n, at_once=True)
+        def S(z):
+            if z < mpf(10)**-12: return mpf(1)/12 - z/360
+            x = 1/sqrt(z); return x*(loggamma(x) - ((x - mpf(1)/2)*log(x) - x + log(2*pi)/2))
+        for n in F(fmt, [3], [7]):
+            fit('STIRLING', fmt, S, lambda z: mpf(1), 0, mpf(1)/64, n, at_once=True)
+        def D(z):
+            if z < mpf(10)**-12: return mpf(1)/12 - z/120
+            x = 1/sqrt(z); return (log(x) - 1/(2*x) - digamma(x))/z
+        for n in F(fmt, [4], [7]):
+            fit('DIGAMMA', fmt, D, lambda z: mpf(1), 0, F(fmt, mpf(1)/16, mpf(1)/64), n, at_once=True)
