@@ -33,11 +33,11 @@ laws! {
 }
 
 operators! {
-    StdAnd bitand BitAndAssign bitand_assign And;
-    StdOr bitor BitOrAssign bitor_assign Or;
-    StdXor bitxor BitXorAssign bitxor_assign Xor;
-    StdShl shl ShlAssign shl_assign Shl;
-    StdShr shr ShrAssign shr_assign Shr;
+    bitand StdAnd BitAndAssign bitand_assign And;
+    bitor StdOr BitOrAssign bitor_assign Or;
+    bitxor StdXor BitXorAssign bitxor_assign Xor;
+    shl StdShl ShlAssign shl_assign Shl;
+    shr StdShr ShrAssign shr_assign Shr;
 }
 
 impl StdNot for Tensor {
