@@ -40,6 +40,7 @@ fn repeating_and_turning() {
     table! {
         x.repeat([2]) => "repeat: 1 counts for the 2 axes | operands: f32[2, 3] | help: give one count an axis, or see `tile`, which completes them with ones";
         x.repeat([1, 1 << 31]) => "repeat: axis 1 of [2, 3], 2147483648 times, is longer than 4294967295 | operands: f32[2, 3]";
+        f32s(&[1 << 30, 1 << 28]).repeat([3, 1]) => "repeat: the result would have more than 8 axes (vmap adds one), or too many elements | operands: f32[1073741824, 268435456]";
         x.repeat([1; 9]) => "repeat: a tensor has at most 8 axes, got 9: [1, 1, 1, 1, 1, 1, 1, 1, 1] | operands: f32[2, 3]";
         x.tile([1; 9]) => "tile: a tensor has at most 8 axes, got 9: [1, 1, 1, 1, 1, 1, 1, 1, 1] | operands: f32[2, 3]";
         x.repeat_interleave(2, 2) => "repeat_interleave: axis 2 of a tensor with 2 axes, [2, 3] | operands: f32[2, 3]";
