@@ -75,9 +75,11 @@ fn pools() -> Vec<Sample> {
         row("max_pool2d", image(), |x| x[0].max_pool2d(Pool::new(3).stride(2).padding(1).ceil_mode())),
         row("max_pool2d", image(), |x| x[0].max_pool2d(Pool::new(2).stride(1).dilation([3, 2]))),
         row("max_pool3d", vec![normal(4, &[1, 2, 3, 4, 4])], |x| x[0].max_pool3d(Pool::new(2).stride(1))),
-        row("max_pool1d_with_indices", vec![normal(4, &[3, 7])], |x| x[0].max_pool1d_with_indices(3).1),
-        row("max_pool2d_with_indices", image(), |x| x[0].max_pool2d_with_indices(2).1),
-        row("max_pool3d_with_indices", vec![normal(4, &[1, 2, 3, 4])], |x| x[0].max_pool3d_with_indices(2).1),
+        row("max_pool1d_with_indices", vec![normal(4, &[3, 7])], |x| both(x[0].max_pool1d_with_indices(3))),
+        row("max_pool2d_with_indices", image(), |x| both(x[0].max_pool2d_with_indices(2))),
+        row("max_pool3d_with_indices", vec![normal(4, &[1, 2, 3, 4])], |x| {
+            both(x[0].max_pool3d_with_indices(2))
+        }),
         row("max_unpool", image(), |x| {
             let (values, indices) = x[0].max_pool2d_with_indices(2);
             values.max_unpool(&indices, [5, 6])
@@ -106,11 +108,13 @@ fn adaptive_pools() -> Vec<Sample> {
         row("adaptive_max_pool2d", image(), |x| x[0].adaptive_max_pool2d([3, 4])),
         row("adaptive_max_pool3d", volume(), |x| x[0].adaptive_max_pool3d([2, 4, 2])),
         row("adaptive_max_pool1d_with_indices", vec![normal(5, &[2, 7])], |x| {
-            x[0].adaptive_max_pool1d_with_indices(3).1
+            both(x[0].adaptive_max_pool1d_with_indices(3))
         }),
-        row("adaptive_max_pool2d_with_indices", image(), |x| x[0].adaptive_max_pool2d_with_indices([3, 2]).1),
+        row("adaptive_max_pool2d_with_indices", image(), |x| {
+            both(x[0].adaptive_max_pool2d_with_indices([3, 2]))
+        }),
         row("adaptive_max_pool3d_with_indices", volume(), |x| {
-            x[0].adaptive_max_pool3d_with_indices([2, 2, 2]).1
+            both(x[0].adaptive_max_pool3d_with_indices([2, 2, 2]))
         }),
     ]
 }
@@ -131,4 +135,9 @@ fn images() -> Vec<Sample> {
         row("upsample", image(), |x| x[0].upsample(2, Interpolation::Nearest)),
         row("upsample", vec![normal(6, &[1, 2, 3])], |x| x[0].upsample(3, Interpolation::Linear)),
     ]
+}
+
+/// Values and places in one tensor.
+fn both((values, places): (Tensor, Tensor)) -> Tensor {
+    Tensor::stack(&[values.clone(), places.to_dtype(values.dtype())], 0)
 }

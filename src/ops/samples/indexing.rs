@@ -1,15 +1,28 @@
 //! Rows of movement, indexing, masks and random choices.
 
-use super::{Sample, normal, rough, row};
-use crate::ops::{GridOrder, IncludeSelf, PadMode, PutMode, Replacement, ScatterReduce};
-use crate::tensor::{Rng, Tensor};
+use super::{Sample, normal, picking, rough, row};
+use crate::autodiff::level::bind;
+use crate::ops::{
+    Distribution, GridOrder, IncludeSelf, PadMode, PutMode, Random, Replacement, ScatterReduce,
+};
+use crate::tensor::{DType, Rng, Shape, Tensor};
 
 /// All of them.
 pub(super) fn rows() -> Vec<Sample> {
-    [scatters(), reductions(), indexing(), movement(), diagonals(), products(), draws()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        scatters(),
+        reductions(),
+        indexing(),
+        masks(),
+        movement(),
+        other_shapes(),
+        diagonals(),
+        products(),
+        draws(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Two rows of positions in an axis of 3, one of them twice.
@@ -154,6 +167,48 @@ fn movement() -> Vec<Sample> {
     ]
 }
 
+fn masks() -> Vec<Sample> {
+    let x = || vec![normal(5, &[3, 4])];
+    vec![
+        picking("masked_select", x(), |x| x[0].masked_select(&x[0].gt(0.0))),
+        picking("masked_scatter", vec![normal(5, &[3, 4]), normal(6, &[12])], |x| {
+            x[0].masked_scatter(&x[0].gt(0.0), &x[1])
+        }),
+        picking("nonzero", x(), |x| x[0].gt(0.0).nonzero()),
+        picking("argwhere", x(), |x| x[0].gt(0.0).argwhere()),
+    ]
+}
+
+fn other_shapes() -> Vec<Sample> {
+    let x = || vec![normal(5, &[2, 3, 4])];
+    let like = || vec![normal(5, &[2, 3]), normal(6, &[6, 1])];
+    let pair = || vec![normal(5, &[2, 3]), normal(6, &[2, 3])];
+    let vectors = || vec![normal(1, &[2]), normal(2, &[3])];
+    vec![
+        row("fliplr", x(), |x| x[0].fliplr()),
+        row("flipud", x(), |x| x[0].flipud()),
+        row("swapaxes", x(), |x| x[0].swapaxes(0, -1)),
+        row("hstack", pair(), |x| Tensor::hstack(x)),
+        row("vstack", pair(), |x| Tensor::vstack(x)),
+        row("dstack", pair(), |x| Tensor::dstack(x)),
+        row("broadcast_tensors", vec![normal(1, &[2, 1]), normal(2, &[3])], |x| {
+            let x = Tensor::broadcast_tensors(x);
+            &x[0] * &x[1]
+        }),
+        row("cartesian_prod", vectors(), |x| Tensor::cartesian_prod(x)),
+        row("squeeze_all", vec![normal(5, &[1, 3, 1])], |x| x[0].squeeze_all()),
+        row("ravel", x(), |x| x[0].ravel()),
+        row("unflatten", x(), |x| x[0].unflatten(2, [2, 2])),
+        row("reshape_as", like(), |x| x[0].reshape_as(&x[1])),
+        row("view_as", like(), |x| x[0].view_as(&x[1])),
+        row("expand_as", vec![normal(5, &[3, 1]), normal(6, &[2, 3, 4])], |x| x[0].expand_as(&x[1])),
+        row("atleast_1d", vec![normal(5, &[])], |x| x[0].atleast_1d()),
+        row("atleast_2d", vec![normal(5, &[3])], |x| x[0].atleast_2d()),
+        row("atleast_3d", vec![normal(5, &[3, 2])], |x| x[0].atleast_3d()),
+        row("tensor_split", x(), |x| x[0].tensor_split(3, -1)[1].clone()),
+    ]
+}
+
 fn diagonals() -> Vec<Sample> {
     let x = || vec![normal(5, &[2, 3, 4])];
     vec![
@@ -163,6 +218,9 @@ fn diagonals() -> Vec<Sample> {
         row("diagonal", x(), |x| x[0].diagonal(9, 1, 2)),
         row("diag_embed", x(), |x| x[0].diag_embed(1, 0, -2)),
         row("diag_embed", vec![normal(5, &[3])], |x| x[0].diag_embed(-2, 1, 0)),
+        row("diag", vec![normal(5, &[3])], |x| x[0].diag(1)),
+        row("diag", vec![normal(5, &[3, 4])], |x| x[0].diag(-1)),
+        row("diagflat", vec![normal(5, &[2, 2])], |x| x[0].diagflat(1)),
         row("tril", x(), |x| x[0].tril(-1)),
         row("triu", x(), |x| x[0].triu(1)),
     ]
@@ -172,6 +230,18 @@ fn products() -> Vec<Sample> {
     let triple = || vec![normal(1, &[3]), normal(2, &[2, 4]), normal(3, &[4, 3])];
     vec![
         row("addmm", triple(), |x| x[0].addmm(&x[1], &x[2])),
+        row("mm", vec![normal(1, &[2, 3]), normal(2, &[3, 4])], |x| x[0].mm(&x[1])),
+        row("mv", vec![normal(1, &[2, 3]), normal(2, &[3])], |x| x[0].mv(&x[1])),
+        row("bmm", vec![normal(1, &[2, 2, 3]), normal(2, &[2, 3, 1])], |x| x[0].bmm(&x[1])),
+        row("addmv", vec![normal(1, &[2]), normal(2, &[2, 3]), normal(3, &[3])], |x| {
+            x[0].addmv(&x[1], &x[2])
+        }),
+        row("addr", vec![normal(1, &[2, 3]), normal(2, &[2]), normal(3, &[3])], |x| x[0].addr(&x[1], &x[2])),
+        row("baddbmm", vec![normal(1, &[2, 2, 1]), normal(2, &[2, 2, 3]), normal(3, &[2, 3, 1])], |x| {
+            x[0].baddbmm(&x[1], &x[2])
+        }),
+        row("ger", vec![normal(1, &[2]), normal(2, &[3])], |x| x[0].ger(&x[1])),
+        row("vdot", vec![normal(1, &[3]), normal(2, &[3])], |x| x[0].vdot(&x[1])),
         row("inner", vec![normal(1, &[2, 3]), normal(2, &[4, 2, 3])], |x| x[0].inner(&x[1])),
         row("cross", vec![normal(1, &[2, 3]), normal(2, &[3])], |x| x[0].cross(&x[1], -1)),
         row("dist", vec![normal(1, &[2, 3]), normal(2, &[3])], |x| x[0].dist(&x[1], 3.0)),
@@ -181,6 +251,10 @@ fn products() -> Vec<Sample> {
 
 fn draws() -> Vec<Sample> {
     vec![
+        row("randperm", vec![Tensor::from([3i64, 4])], |x| {
+            let shape = Shape::of(&[5]);
+            bind(&Random { distribution: Distribution::Permutation, shape, dtype: DType::I64 }, &[&x[0]])
+        }),
         row("randperm", vec![normal(1, &[4])], |x| Rng::seed(3).randperm(4).to_dtype(x[0].dtype()) * &x[0]),
         row("dropout", vec![normal(1, &[3, 4])], |x| Rng::seed(3).dropout(&x[0], 0.4)),
         row("normal", vec![normal(1, &[4]), normal(2, &[])], |x| {

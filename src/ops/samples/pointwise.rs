@@ -152,8 +152,8 @@ fn pieces() -> Vec<Sample> {
         "hardsigmoid" x(), Tensor::hardsigmoid;
         "hardswish" x(), Tensor::hardswish;
         "elu" x(), |x: &Tensor| x.elu(1.5);
-        "elu" x(), Tensor::selu;
-        "elu" x(), |x: &Tensor| x.celu(0.5);
+        "selu" x(), Tensor::selu;
+        "celu" x(), |x: &Tensor| x.celu(0.5);
         "threshold" x(), |x: &Tensor| x.threshold(0.1, 20.0);
         "hardshrink" x(), |x: &Tensor| x.hardshrink(0.5);
         "softshrink" x(), |x: &Tensor| x.softshrink(0.5);
@@ -194,7 +194,7 @@ fn special() -> Vec<Sample> {
         "ndtri" shares(), Tensor::ndtri;
         "ndtri" Tensor::from([0.019, 0.021, 0.98]), Tensor::ndtri;
         "logit" shares(), Tensor::logit;
-        "logit" shares(), |x: &Tensor| x.logit_eps(0.3);
+        "logit_eps" shares(), |x: &Tensor| x.logit_eps(0.3);
     };
     rows.push(row("ndtr_pull", vec![normal(30, &[4]), normal(31, &[4])], |x| {
         pull(&x[0], &x[1], Tensor::ndtr)

@@ -65,7 +65,7 @@ pub(crate) fn modules_of(texts: &[(&str, &str)]) -> Vec<Module> {
 
 fn read_all(sources: Vec<Source>) -> Vec<Module> {
     // A macro may be called in another module than the one that defines it.
-    let naming: BTreeSet<String> = sources.iter().flat_map(|source| naming_macros(&source.items)).collect();
+    let naming = naming_macros(sources.iter().flat_map(|source| &source.items));
     sources.into_iter().map(|source| read(source, &naming)).collect()
 }
 
@@ -174,15 +174,25 @@ fn string(value: &Expr) -> Option<String> {
     }
 }
 
-/// The macros that state a primitive's `NAME`: string literals in a call of one are names.
-fn naming_macros(items: &[Item]) -> Vec<String> {
-    let naming = |item: &Item| match item {
-        Item::Macro(item) if item.mac.tokens.to_string().contains("const NAME") => {
-            item.ident.as_ref().map(ToString::to_string)
-        }
+/// The macros that state a primitive's `NAME`, or call one that does: string literals in a call of one are names.
+fn naming_macros<'a>(items: impl Iterator<Item = &'a Item>) -> BTreeSet<String> {
+    let defined = |item: &Item| match item {
+        Item::Macro(item) => Some((item.ident.as_ref()?.to_string(), item.mac.tokens.to_string())),
         _ => None,
     };
-    items.iter().filter_map(naming).collect()
+    let all: Vec<(String, String)> = items.filter_map(defined).collect();
+    let mut naming = BTreeSet::new();
+    loop {
+        let names = |text: &str| {
+            text.contains("const NAME") || naming.iter().any(|name| text.contains(&format!("{name} !")))
+        };
+        let found: BTreeSet<String> =
+            all.iter().filter(|(_, text)| names(text)).map(|(name, _)| name.clone()).collect();
+        if found == naming {
+            return naming;
+        }
+        naming = found;
+    }
 }
 
 fn read(source: Source, naming: &BTreeSet<String>) -> Module {
@@ -395,6 +405,12 @@ functions! {
     row() Row "row_primitive";
     Undocumented "bare_primitive";
 }
+macro_rules! gated {
+    ($op:ident $name:literal;) => {
+        functions! { $op $name; }
+    };
+}
+gated! { Gated "gated_primitive"; }
 impl Tensor {
     /// Sum.
     ///
@@ -433,7 +449,7 @@ mod tests {
         assert_eq!(takes_tensor, [true, true, false]);
         let sum = &module.methods[1];
         assert_eq!(sum.docs, ["Sum.", "", "Gradient: 1."]);
-        assert_eq!(sum.place.to_string(), "src/ops/sum.rs:20");
+        assert_eq!(sum.place.to_string(), "src/ops/sum.rs:26");
         assert_eq!(module.methods[2].feature.as_deref(), Some("linalg"));
     }
 
@@ -445,7 +461,7 @@ mod tests {
         let names = |module: &Module| -> BTreeSet<String> {
             module.primitives.iter().map(|(name, _)| name.clone()).collect()
         };
-        let expected = ["amax", "amin", "bare_primitive", "row_primitive", "sum"];
+        let expected = ["amax", "amin", "bare_primitive", "gated_primitive", "row_primitive", "sum"];
         assert_eq!(names(&modules[0]), expected.map(str::to_owned).into());
         assert_eq!(names(&modules[1]), ["sinh".to_owned()].into());
         assert_eq!(modules[1].primitives[0].1.to_string(), "src/ops/hyperbolic.rs:1");
