@@ -35,6 +35,9 @@ pub use autodiff::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use ops::{CustomOp, INFER, apply};
+#[cfg(feature = "linalg")]
+#[cfg_attr(docsrs, doc(cfg(feature = "linalg")))]
+pub use ops::{Triangle, Triangular};
 pub use retrograd_derive::Tree;
 pub use tensor::tree::{self, Tree};
 pub use tensor::*;

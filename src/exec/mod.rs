@@ -3,6 +3,8 @@
 pub(crate) mod cpu;
 pub(crate) mod expr;
 mod math;
+#[cfg(feature = "linalg")]
+pub(crate) mod matrix;
 pub(crate) mod reference;
 pub(crate) mod scalar;
 
@@ -31,6 +33,9 @@ pub(crate) enum Kernel<'a> {
     Scatter(Indexing, usize),
     /// `y[b, i, j] = sum over k of x0[b, i, k] * x1[b, k, j]`, `b` standing for all leading axes.
     Dot,
+    /// A function of the matrices in the last two axes.
+    #[cfg(feature = "linalg")]
+    Matrix(matrix::MatrixFunction),
     /// Numbers drawn with the key `x0` (i64: seed, counter).
     Random(Distribution),
     /// Code that only itself knows: the user's.
@@ -128,6 +133,8 @@ impl fmt::Debug for Kernel<'_> {
             Kernel::Gather(indexing, axis) => write!(f, "gather {indexing:?} {axis}"),
             Kernel::Scatter(indexing, axis) => write!(f, "scatter {indexing:?} {axis}"),
             Kernel::Dot => f.write_str("dot"),
+            #[cfg(feature = "linalg")]
+            Kernel::Matrix(function) => write!(f, "matrix {function:?}"),
             Kernel::Random(distribution) => write!(f, "random {distribution:?}"),
             Kernel::Opaque(_) => f.write_str("opaque"),
         }

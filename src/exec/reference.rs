@@ -3,6 +3,9 @@
 //! It knows tensors as lists of numbers in row-major order, one element at a time, and shares nothing with a
 //! backend but the definition of the random generator.
 
+#[cfg(feature = "linalg")]
+mod matrix;
+
 use super::expr::Expr;
 use super::{Base, Body, Fold, Indexing, Kernel, Region, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -51,6 +54,12 @@ pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], specs: &[Spec]) -> Res
     if let Kernel::Opaque(opaque) = kernel {
         return opaque.run(x);
     }
+    #[cfg(feature = "linalg")]
+    if let Kernel::Matrix(function) = kernel {
+        let x: Vec<List> = x.iter().map(|x| List::of(x)).collect();
+        let outputs = matrix::compute(*function, &x, specs)?;
+        return Ok(specs.iter().zip(outputs).map(|(&spec, values)| from_numbers(spec, &values)).collect());
+    }
     Ok(vec![compute_one(kernel, x, specs[0])?])
 }
 
@@ -72,6 +81,8 @@ fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor>
         Kernel::Gather(what, axis) => gather(*what, *axis, &x, spec)?,
         Kernel::Scatter(what, axis) => scatter(*what, *axis, &x, spec)?,
         Kernel::Dot => dot(&x[0], &x[1], spec),
+        #[cfg(feature = "linalg")]
+        Kernel::Matrix(_) => unreachable!("done above"),
         Kernel::Random(_) | Kernel::Opaque(_) => unreachable!("done above"),
     };
     Ok(from_numbers(spec, &values))

@@ -10,6 +10,8 @@ mod dot;
 mod exponential;
 mod index;
 mod join;
+#[cfg(feature = "linalg")]
+mod linalg;
 mod linear;
 mod movement;
 mod operands;
@@ -25,6 +27,8 @@ pub use arithmetic::IntoOperand;
 pub(crate) use arithmetic::number_operand;
 pub(crate) use custom::{Batched, Custom, CustomRule, declared, stopped};
 pub use custom::{CustomOp, apply};
+#[cfg(feature = "linalg")]
+pub use linalg::{Triangle, Triangular};
 pub use movement::INFER;
 pub(crate) use operands::{Few, InputSet, Outputs};
 pub(crate) use primitive::{Op, Primitive, Reads, Residuals};

@@ -10,6 +10,8 @@ pub(crate) mod isa;
 mod job;
 pub(crate) mod lanes;
 mod map;
+#[cfg(feature = "linalg")]
+mod matrix;
 pub(crate) mod operand;
 mod place;
 pub(crate) mod random;
@@ -39,14 +41,25 @@ pub(crate) fn run(
         Kernel::Gather(what, axis) => indexed::gather(*what, *axis, x[0], x[1], *spec),
         Kernel::Scatter(what, axis) => indexed::scatter(*what, *axis, x, *spec, dying),
         Kernel::Dot => Ok(dot::run(x[0], x[1], *spec)),
+        #[cfg(feature = "linalg")]
+        Kernel::Matrix(function) => matrix::run(*function, x, *spec),
         Kernel::Random(distribution) => Ok(run_random(*distribution, x[0], *spec)),
         Kernel::Opaque(opaque) => run_opaque(*opaque, x).map(|mut y| y.swap_remove(0)),
     }
 }
 
 /// Computes a kernel of several outputs on concrete inputs.
-pub(crate) fn run_many(kernel: &Kernel<'_>, _: &[&Tensor], _: &[Spec]) -> Result<Vec<Tensor>, Box<Misfit>> {
-    unreachable!("{kernel:?} has one output")
+#[cfg_attr(not(feature = "linalg"), expect(unused_variables, reason = "no kernel has several"))]
+pub(crate) fn run_many(
+    kernel: &Kernel<'_>,
+    x: &[&Tensor],
+    specs: &[Spec],
+) -> Result<Vec<Tensor>, Box<Misfit>> {
+    match kernel {
+        #[cfg(feature = "linalg")]
+        Kernel::Matrix(_) => Ok(matrix::lu(x[0], specs)),
+        _ => unreachable!("{kernel:?} has one output"),
+    }
 }
 
 /// Runs an operation's own code.
