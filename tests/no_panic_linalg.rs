@@ -44,7 +44,10 @@ fn holds(what: impl Fn() -> String, call: impl FnOnce() -> Vec<Tensor>) {
     assert!(catch_unwind(run).is_ok(), "{} panicked", what());
 }
 
-const UNARY: &[(&str, fn(&Tensor) -> Tensor)] = &[
+type Unary = fn(&Tensor) -> Tensor;
+type Binary = fn(&Tensor, &Tensor) -> Tensor;
+
+const UNARY: &[(&str, Unary)] = &[
     ("inv", Tensor::inv),
     ("det", Tensor::det),
     ("slogdet", |x| x.slogdet().1),
@@ -55,7 +58,7 @@ const UNARY: &[(&str, fn(&Tensor) -> Tensor)] = &[
     ("matrix_power", |x| x.matrix_power(-2)),
 ];
 
-const BINARY: &[(&str, fn(&Tensor, &Tensor) -> Tensor)] = &[
+const BINARY: &[(&str, Binary)] = &[
     ("solve", Tensor::solve),
     ("solve_triangular", |a, b| a.solve_triangular(b, Triangle::Lower)),
     ("solve_triangular with ones", |a, b| a.solve_triangular(b, Triangle::Upper.unit_diagonal())),

@@ -92,18 +92,16 @@ fn solved(a: &Matrix, b: Matrix) -> Result<Matrix> {
         return Err(Error::plain(ErrorKind::Data, "the matrix is singular"));
     }
     let mut y: Matrix = order.iter().map(|&row| b[row].clone()).collect();
-    for column in 0..b.first().map_or(0, Vec::len) {
-        for i in 0..n {
-            for k in 0..i {
-                y[i][column] -= lu[i][k] * y[k][column];
-            }
-        }
-        for i in (0..n).rev() {
-            for k in i + 1..n {
-                y[i][column] -= lu[i][k] * y[k][column];
-            }
-            y[i][column] /= lu[i][i];
-        }
+    let subtract = |y: &mut Matrix, i: usize, k: usize| {
+        let other = y[k].clone();
+        y[i].iter_mut().zip(other).for_each(|(y, other)| *y -= lu[i][k] * other);
+    };
+    for i in 0..n {
+        (0..i).for_each(|k| subtract(&mut y, i, k));
+    }
+    for i in (0..n).rev() {
+        (i + 1..n).for_each(|k| subtract(&mut y, i, k));
+        y[i].iter_mut().for_each(|y| *y /= lu[i][i]);
     }
     Ok(y)
 }

@@ -17,8 +17,8 @@ use equation::{Equation, Label, Labels};
 use order::Network;
 
 /// Up to this many terms a batch of inner products is faster as an elementwise product and a sum than as a matrix
-/// product each (4,096 products of f32).
-const SHORT_INNER_PRODUCT: usize = 64;
+/// product each: 4,096 of them take 12 us instead of 96 with 8 terms of f32, as much with 16, and more with 32.
+const SHORT_INNER_PRODUCT: usize = 16;
 
 impl Tensor {
     /// A sum of products in Einstein's notation. Each operand's axes are named by letters, operands are separated

@@ -64,7 +64,7 @@ fn eliminate<T: Real>(matrix: &mut [T], rows: &mut [i64]) {
             let factor = row[k] / own[k];
             row[k] = factor;
             for (element, &pivot) in row[k + 1..].iter_mut().zip(&own[k + 1..]) {
-                *element = *element - factor * pivot;
+                *element -= factor * pivot;
             }
         }
     }

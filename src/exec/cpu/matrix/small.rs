@@ -25,7 +25,7 @@ fn store<T: Real, const W: usize>(rows: &Rows<T, W>, matrix: &mut [T], n: usize)
 #[inline(always)]
 fn subtract<T: Real, const W: usize>(row: &mut [T; W], factor: T, other: &[T; W]) {
     for j in 0..W {
-        row[j] = row[j] - factor * other[j];
+        row[j] -= factor * other[j];
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) fn invert<T: Real, const W: usize>(matrix: &mut [T], n: usize) -> Res
     for k in (0..n).rev() {
         let divisor = rows[k][k];
         for element in &mut inverse[k] {
-            *element = *element / divisor;
+            *element /= divisor;
         }
         let solved = inverse[k];
         for i in 0..k {
@@ -146,14 +146,14 @@ pub(super) fn substitute<T: Real>(triangle: &Triangle<'_, T>, b: &mut [T]) {
         if !triangle.unit {
             let divisor = triangle.at(k, k);
             for element in own.iter_mut() {
-                *element = *element / divisor;
+                *element /= divisor;
             }
         }
         let (others, first) = if triangle.lower { (after, k + 1) } else { (before, 0) };
         for (i, row) in others.chunks_exact_mut(columns).enumerate() {
             let factor = triangle.at(first + i, k);
             for (element, &solved) in row.iter_mut().zip(own.iter()) {
-                *element = *element - factor * solved;
+                *element -= factor * solved;
             }
         }
     }
