@@ -105,7 +105,8 @@ impl Tensor {
     /// ```
     /// # use retrograd::Tensor;
     /// let (a, b) = (Tensor::from([[1.0, 2.0]]), Tensor::from([[1.0], [10.0]]));
-    /// assert_eq!(a.kron(&b), Tensor::from([[1.0, 2.0], [10.0, 20.0]]));
+    /// assert_eq!(a.kron(&b).to_vec::<f64>()?, [1.0, 2.0, 10.0, 20.0]);
+    /// # Ok::<(), retrograd::Error>(())
     /// ```
     #[track_caller]
     pub fn kron(&self, other: &Tensor) -> Tensor {
