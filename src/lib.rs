@@ -38,6 +38,9 @@ pub use ops::{
     Closeness, Conv, CustomOp, GridOrder, INFER, IncludeSelf, Interpolation, IntoLengths, IntoPadding,
     IntoPerAxis, NanToNum, PadMode, Padding, PerAxis, Pool, PutMode, Replacement, ScatterReduce, apply,
 };
+#[cfg(feature = "linalg")]
+#[cfg_attr(docsrs, doc(cfg(feature = "linalg")))]
+pub use ops::{Triangle, Triangular};
 pub use retrograd_derive::Tree;
 pub use tensor::tree::{self, Tree};
 pub use tensor::*;

@@ -3,6 +3,8 @@
 pub(crate) mod cpu;
 pub(crate) mod expr;
 mod math;
+#[cfg(feature = "linalg")]
+pub(crate) mod matrix;
 pub(crate) mod reference;
 pub(crate) mod scalar;
 pub(crate) mod window;
@@ -38,6 +40,9 @@ pub(crate) enum Kernel<'a> {
     /// What windows over the last axes of `x0` see, or its spread. Of the greatest there is a second output, their
     /// row-major numbers (i64) among the window's axes.
     Pool(Pooling),
+    /// A function of the matrices in the last two axes.
+    #[cfg(feature = "linalg")]
+    Matrix(matrix::MatrixFunction),
     /// Numbers drawn with the key `x0` (i64: seed, counter).
     Random(Distribution),
     /// Code that only itself knows: the user's.
@@ -191,6 +196,8 @@ impl fmt::Debug for Kernel<'_> {
             Kernel::Dot => f.write_str("dot"),
             Kernel::Conv(conv) => write!(f, "conv {:?}", conv.role),
             Kernel::Pool(pooling) => write!(f, "pool {:?}", pooling.kind),
+            #[cfg(feature = "linalg")]
+            Kernel::Matrix(function) => write!(f, "matrix {function:?}"),
             Kernel::Random(distribution) => write!(f, "random {distribution:?}"),
             Kernel::Opaque(_) => f.write_str("opaque"),
         }

@@ -3,6 +3,9 @@
 //! It knows tensors as lists of numbers in row-major order, one element at a time, and shares nothing with a
 //! backend but the definition of the random generator.
 
+#[cfg(feature = "linalg")]
+mod matrix;
+
 use super::expr::Expr;
 use super::window::{self, Windows};
 use super::{
@@ -58,6 +61,12 @@ pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], specs: &[Spec]) -> Res
         let (values, places) = greatest_seen(windows, &List::of(x[0]), specs[0]);
         return Ok(vec![from_numbers(specs[0], &values), from_numbers(specs[1], &places)]);
     }
+    #[cfg(feature = "linalg")]
+    if let Kernel::Matrix(function) = kernel {
+        let x: Vec<List> = x.iter().map(|x| List::of(x)).collect();
+        let outputs = matrix::compute(*function, &x, specs)?;
+        return Ok(specs.iter().zip(outputs).map(|(&spec, values)| from_numbers(spec, &values)).collect());
+    }
     Ok(vec![compute_one(kernel, x, specs[0])?])
 }
 
@@ -81,6 +90,8 @@ fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor>
         Kernel::Dot => dot(&x[0], &x[1], spec),
         Kernel::Conv(conv) => convolution(conv, &x, spec),
         Kernel::Pool(pooling) => sums_seen(pooling, &x[0], spec),
+        #[cfg(feature = "linalg")]
+        Kernel::Matrix(_) => unreachable!("done above"),
         Kernel::Random(_) | Kernel::Opaque(_) => unreachable!("done above"),
     };
     Ok(from_numbers(spec, &values))

@@ -12,6 +12,8 @@ mod dot;
 mod exponential;
 mod index;
 mod join;
+#[cfg(feature = "linalg")]
+mod linalg;
 mod linear;
 mod logarithmic;
 mod movement;
@@ -36,6 +38,8 @@ pub use composite::{GridOrder, IntoLengths, PadMode, PutMode, Replacement};
 pub(crate) use composite::{draws, true_places};
 pub(crate) use custom::{Batched, Custom, CustomRule, declared, stopped};
 pub use custom::{CustomOp, apply};
+#[cfg(feature = "linalg")]
+pub use linalg::{Triangle, Triangular};
 pub use movement::INFER;
 pub(crate) use operands::{Few, InputSet, Outputs};
 pub use predicate::Closeness;

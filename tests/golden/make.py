@@ -21,6 +21,7 @@ import contraction
 import convolution
 import functions
 import indexing
+import linalg
 import ordering
 import pointwise
 import programs
@@ -38,6 +39,7 @@ FAMILIES = {
     "indexing": (indexing,),
     "contraction": (contraction,),
     "convolution": (convolution,),
+    "linalg": (linalg,),
 }
 
 

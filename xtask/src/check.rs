@@ -36,10 +36,15 @@ fn check() -> Result<(), String> {
     }
     if component("clippy", "clippy", &mut left_out) {
         run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+        run(cargo()
+            .args(["clippy", "--package", "retrograd", "--all-targets", "--all-features"])
+            .args(["--", "-D", "warnings"]))?;
     }
     println!("$ cargo xtask operations --check");
     crate::operations::check()?;
-    run(cargo().args(["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    run(cargo()
+        .args(["doc", "--no-deps", "--workspace", "--all-features"])
+        .env("RUSTDOCFLAGS", "-D warnings"))?;
     run(cargo().args(["build", "--release", "--examples"]))?;
     match &left_out[..] {
         [] => println!("all checks passed"),

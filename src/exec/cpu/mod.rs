@@ -11,6 +11,8 @@ pub(crate) mod isa;
 mod job;
 pub(crate) mod lanes;
 mod map;
+#[cfg(feature = "linalg")]
+mod matrix;
 pub(crate) mod operand;
 mod place;
 mod pool;
@@ -44,6 +46,8 @@ pub(crate) fn run(
         Kernel::Dot => Ok(dot::run(x[0], x[1], *spec)),
         Kernel::Conv(conv) => Ok(conv::run(conv, x[0], x[1], *spec)),
         Kernel::Pool(pooling) => Ok(pool::run(pooling, x[0], *spec)),
+        #[cfg(feature = "linalg")]
+        Kernel::Matrix(function) => matrix::run(*function, x, *spec),
         Kernel::Random(distribution) => Ok(run_random(*distribution, x[0], *spec)),
         Kernel::Opaque(opaque) => run_opaque(*opaque, x).map(|mut y| y.swap_remove(0)),
     }
@@ -57,6 +61,8 @@ pub(crate) fn run_many(
 ) -> Result<Vec<Tensor>, Box<Misfit>> {
     match kernel {
         Kernel::Pool(pooling) => Ok(pool::run_max(pooling, x[0], specs)),
+        #[cfg(feature = "linalg")]
+        Kernel::Matrix(_) => Ok(matrix::lu(x[0], specs)),
         _ => unreachable!("{kernel:?} has one output"),
     }
 }

@@ -1,8 +1,10 @@
 //! What is made of other operations: no laws of their own, so every transform holds for them.
 
 mod arrange;
+mod contraction;
 mod diagonal;
 pub(crate) mod draws;
+mod einsum;
 mod loss;
 mod masks;
 mod padding;

@@ -4,6 +4,8 @@
 mod contraction;
 mod convolution;
 mod indexing;
+#[cfg(feature = "linalg")]
+mod linalg;
 mod ordering;
 mod pointwise;
 mod trunk;
@@ -54,6 +56,8 @@ pub(crate) fn samples() -> Vec<Sample> {
         indexing::rows(),
         contraction::rows(),
         convolution::rows(),
+        #[cfg(feature = "linalg")]
+        linalg::rows(),
     ]
     .into_iter()
     .flatten()

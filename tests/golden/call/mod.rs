@@ -3,6 +3,8 @@
 mod contraction;
 mod convolution;
 mod indexing;
+#[cfg(feature = "linalg")]
+mod linalg;
 mod ordering;
 mod pointwise;
 mod trunk;
@@ -21,6 +23,8 @@ pub(crate) const FAMILIES: &[(&str, Table)] = &[
     (include_str!("../cases/indexing.json"), indexing::TABLE),
     (include_str!("../cases/contraction.json"), contraction::TABLE),
     (include_str!("../cases/convolution.json"), convolution::TABLE),
+    #[cfg(feature = "linalg")]
+    (include_str!("../cases/linalg.json"), linalg::TABLE),
 ];
 
 /// Functions by name.
