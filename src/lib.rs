@@ -34,7 +34,7 @@ pub use autodiff::{
     gradcheck, gradgradcheck, hessian, hessian_blocks, hvp, jacobian, jvp, stop_gradient, vjp, vmap,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use ops::{CustomOp, INFER, apply};
+pub use ops::{CustomOp, INFER, Interpolation, MatrixNorm, Order, Side, apply};
 pub use retrograd_derive::Tree;
 pub use tensor::tree::{self, Tree};
 pub use tensor::*;

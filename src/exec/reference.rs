@@ -3,6 +3,8 @@
 //! It knows tensors as lists of numbers in row-major order, one element at a time, and shares nothing with a
 //! backend but the definition of the random generator.
 
+mod ordering;
+
 use super::expr::Expr;
 use super::{Base, Body, Fold, Indexing, Kernel, Region, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -51,7 +53,16 @@ pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], specs: &[Spec]) -> Res
     if let Kernel::Opaque(opaque) = kernel {
         return opaque.run(x);
     }
-    Ok(vec![compute_one(kernel, x, specs[0])?])
+    if specs.len() == 1 {
+        return Ok(vec![compute_one(kernel, x, specs[0])?]);
+    }
+    let x: Vec<List> = x.iter().map(|x| List::of(x)).collect();
+    let values = match kernel {
+        Kernel::Scan(scan) => ordering::scan(scan, &x),
+        Kernel::Sort(sorting) => ordering::sort(sorting, &x[0]),
+        _ => unreachable!("{kernel:?} has one output"),
+    };
+    Ok(specs.iter().zip(values).map(|(spec, values)| from_numbers(*spec, &values)).collect())
 }
 
 fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor> {
@@ -71,6 +82,12 @@ fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor>
         Kernel::Place(base, regions) => place(*base, regions, &x, spec),
         Kernel::Gather(what, axis) => gather(*what, *axis, &x, spec)?,
         Kernel::Scatter(what, axis) => scatter(*what, *axis, &x, spec)?,
+        Kernel::Scan(scan) => {
+            let [values, _] = ordering::scan(scan, &x);
+            values
+        }
+        Kernel::Search(side) => ordering::search(*side, &x[0], &x[1]),
+        Kernel::Sort(_) => unreachable!("{kernel:?} has two outputs"),
         Kernel::Dot => dot(&x[0], &x[1], spec),
         Kernel::Random(_) | Kernel::Opaque(_) => unreachable!("done above"),
     };

@@ -14,6 +14,9 @@ pub(crate) mod operand;
 mod place;
 pub(crate) mod random;
 mod reduce;
+mod scan;
+mod search;
+mod sort;
 mod transpose;
 mod view;
 
@@ -35,6 +38,9 @@ pub(crate) fn run(
         Kernel::View(view) => Ok(view::run(view, x[0], *spec)),
         Kernel::Cast => Ok(cast_tensor(x[0], *spec)),
         Kernel::Reduce(fold, axes) => Ok(run_reduce(*fold, *axes, x[0], *spec)),
+        Kernel::Scan(scan) => Ok(scan::run(*scan, x, *spec)),
+        Kernel::Search(side) => Ok(search::run(*side, x[0], x[1], *spec)),
+        Kernel::Sort(_) => unreachable!("{kernel:?} has two outputs"),
         Kernel::Place(base, regions) => Ok(place::run(*base, regions, x, *spec, dying)),
         Kernel::Gather(what, axis) => indexed::gather(*what, *axis, x[0], x[1], *spec),
         Kernel::Scatter(what, axis) => indexed::scatter(*what, *axis, x, *spec, dying),
@@ -45,8 +51,16 @@ pub(crate) fn run(
 }
 
 /// Computes a kernel of several outputs on concrete inputs.
-pub(crate) fn run_many(kernel: &Kernel<'_>, _: &[&Tensor], _: &[Spec]) -> Result<Vec<Tensor>, Box<Misfit>> {
-    unreachable!("{kernel:?} has one output")
+pub(crate) fn run_many(
+    kernel: &Kernel<'_>,
+    x: &[&Tensor],
+    specs: &[Spec],
+) -> Result<Vec<Tensor>, Box<Misfit>> {
+    match kernel {
+        Kernel::Scan(scan) => Ok(scan::run_extreme(*scan, x[0], specs)),
+        Kernel::Sort(sorting) => Ok(sort::run(*sorting, x[0], specs)),
+        _ => unreachable!("{kernel:?} has one output"),
+    }
 }
 
 /// Runs an operation's own code.
