@@ -106,15 +106,16 @@ impl Tensor {
         if let Err(invalid) = self.count("matrix_norm", &axes) {
             return invalid;
         }
-        // Rows are the axis -2: a column's sum goes over it, and leaves the columns last.
-        let (columns, rows) = (|| self.abs().sum_dim(-2), || self.abs().sum_dim(-1));
-        match norm {
-            MatrixNorm::Frobenius => self.square().sum_dim(axes).root(),
-            MatrixNorm::One => columns().amax_dim(-1),
-            MatrixNorm::LeastColumn => columns().amin_dim(-1),
-            MatrixNorm::Infinity => rows().amax_dim(-1),
-            MatrixNorm::LeastRow => rows().amin_dim(-1),
-        }
+        // A column's sum goes over the axis -2, and leaves the columns last.
+        let (over, greatest) = match norm {
+            MatrixNorm::Frobenius => return self.square().sum_dim(axes).root(),
+            MatrixNorm::One => (-2, true),
+            MatrixNorm::LeastColumn => (-2, false),
+            MatrixNorm::Infinity => (-1, true),
+            MatrixNorm::LeastRow => (-1, false),
+        };
+        let sums = self.abs().sum_dim(over);
+        if greatest { sums.amax_dim(-1) } else { sums.amin_dim(-1) }
     }
 
     /// Vectors along an axis, each divided by its p-norm, or by `eps` where the norm is less. PyTorch's default `eps` is
@@ -145,12 +146,12 @@ impl Tensor {
             return product;
         }
         let (a, b) = (self.broadcast_to(product.spec().shape), other.broadcast_to(product.spec().shape));
-        let norm = |x: &Tensor| x.norm_of_order("cosine_similarity", 2.0, &[axis]).maximum(eps);
-        let norms = norm(&a) * norm(&b);
-        if norms.error().is_some() {
-            return norms;
+        let a = a.norm_of_order("cosine_similarity", 2.0, &[axis]);
+        if a.error().is_some() {
+            return a;
         }
-        product.sum_dim(axis) / norms
+        let b = b.norm_of_order("cosine_similarity", 2.0, &[axis]);
+        product.sum_dim(axis) / (a.maximum(eps) * b.maximum(eps))
     }
 
     /// The p-norm of `self - other + eps` along the last axis, which goes; shapes broadcast. PyTorch's default `eps` is

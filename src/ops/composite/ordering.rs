@@ -88,15 +88,16 @@ impl Tensor {
     ) -> Result<Vec<Tensor>, Tensor> {
         let n = self.count(operation, &[axis])?;
         let at = self.axis_or(operation, axis)?;
-        let refused = |message: String| misuse(operation, &[self], Misfit::shape(message));
-        if n == 0 {
-            return Err(refused(format!("axis {axis} of {} is empty", self.spec().shape)));
-        }
-        if q.is_empty() {
-            return Err(refused("needs at least one quantile".to_owned()));
-        }
-        if let Some(q) = q.iter().find(|q| !(0.0..=1.0).contains(*q)) {
-            return Err(refused(format!("a quantile is between 0 and 1, got {q}")));
+        let wrong = if n == 0 {
+            Some(format!("axis {axis} of {} is empty", self.spec().shape))
+        } else if q.is_empty() {
+            Some("needs at least one quantile".to_owned())
+        } else {
+            let outside = q.iter().find(|q| !(0.0..=1.0).contains(*q));
+            outside.map(|q| format!("a quantile is between 0 and 1, got {q}"))
+        };
+        if let Some(message) = wrong {
+            return Err(misuse(operation, &[self], Misfit::shape(message)));
         }
         let ranks: Vec<_> = q.iter().map(|&q| interpolation.ranks(q, n)).collect();
         let first = ranks.iter().map(|(low, ..)| *low).min().unwrap_or(0);
@@ -104,16 +105,19 @@ impl Tensor {
         let ordered = self.places(at, Order::Ascending, first, last + 1 - first).0;
         // NaN is greatest: it is the maximum, if there is one.
         let greatest = stopped(&self.amax_dim(axis));
-        let part = |&(low, high, weight): &(usize, usize, f64)| {
-            let at_rank = |rank: usize| ordered.narrow(axis, rank - first, 1).squeeze_axis(at);
-            // Not `low + (high - low) * weight`: between equal infinities that would be NaN.
-            let value = match weight {
-                0.0 => at_rank(low),
-                _ => at_rank(low) * (1.0 - weight) + at_rank(high) * weight,
-            };
-            greatest.isnan().where_(&greatest, value)
-        };
-        Ok(ranks.iter().map(part).collect())
+        let nan = greatest.isnan();
+        // Loops, not closures, here and below: operations in closures would belong to lines of this file.
+        let mut parts = Vec::with_capacity(ranks.len());
+        for (low, high, weight) in ranks {
+            let mut value = ordered.narrow(axis, low - first, 1).squeeze_axis(at);
+            if weight > 0.0 {
+                // Not `low + (high - low) * weight`: between equal infinities that would be NaN.
+                let above = ordered.narrow(axis, high - first, 1).squeeze_axis(at);
+                value = value * (1.0 - weight) + above * weight;
+            }
+            parts.push(nan.where_(&greatest, value));
+        }
+        Ok(parts)
     }
 
     /// The distinct elements, sorted, as a vector; all NaN count as one, -0 as 0. The result's length depends on the
@@ -351,10 +355,12 @@ impl Tensor {
         if n >= length {
             return self.narrow(axis, 0, 0);
         }
-        (1..=n).fold(self.clone(), |y, times| {
-            let (after, before) = (y.narrow(axis, 1, length - times), y.narrow(axis, 0, length - times));
-            if y.spec().dtype == DType::Bool { after.logical_xor(before) } else { after - before }
-        })
+        let mut y = self.clone();
+        for length in (length - n..length).rev() {
+            let (after, before) = (y.narrow(axis, 1, length), y.narrow(axis, 0, length));
+            y = if y.spec().dtype == DType::Bool { after.logical_xor(before) } else { after - before };
+        }
+        y
     }
 
     /// The integral along an axis, which goes, by the trapezoidal rule over places `dx` apart; of fewer than two elements

@@ -1,5 +1,6 @@
 //! Reductions made of others: extremes with positions, counts, sums and means without NaN.
 
+use crate::ops::Order;
 use crate::ops::reduce::IntoAxes;
 use crate::tensor::Tensor;
 
@@ -19,7 +20,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn max_dim(&self, axis: isize) -> (Tensor, Tensor) {
-        self.element_at("max_dim", axis, Tensor::argmax)
+        self.first_element("max_dim", axis, Order::Descending)
     }
 
     /// The least element along an axis, which goes, and where (i64) it is: the first of equal ones, or the first NaN.
@@ -29,22 +30,20 @@ impl Tensor {
     /// PyTorch: `torch.min`. JAX: none.
     #[track_caller]
     pub fn min_dim(&self, axis: isize) -> (Tensor, Tensor) {
-        self.element_at("min_dim", axis, Tensor::argmin)
+        self.first_element("min_dim", axis, Order::Ascending)
     }
 
-    /// The element along an axis whose position `find` yields, and the position.
+    /// The first element of an order along an axis, but NaN before all, and its position.
     #[track_caller]
-    fn element_at(
-        &self,
-        operation: &'static str,
-        axis: isize,
-        find: fn(&Tensor, isize) -> Tensor,
-    ) -> (Tensor, Tensor) {
+    fn first_element(&self, operation: &'static str, axis: isize, order: Order) -> (Tensor, Tensor) {
         let at = match self.axis_or(operation, axis) {
             Ok(at) => at,
             Err(invalid) => return (invalid.clone(), invalid),
         };
-        let indices = find(self, axis);
+        let indices = match order {
+            Order::Descending => self.argmax(axis),
+            Order::Ascending => self.argmin(axis),
+        };
         if indices.error().is_some() {
             return (indices.clone(), indices);
         }

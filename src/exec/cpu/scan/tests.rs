@@ -6,8 +6,17 @@ use crate::exec::{Kernel, reference};
 use crate::tensor::{DType, Rng};
 
 /// Lengths around blocks of eight, around a tile of 512 columns and around a block of 256 elements.
-const SHAPES: [[usize; 3]; 9] =
-    [[1, 1, 1], [2, 7, 1], [1, 8, 1], [3, 17, 1], [1, 300, 1], [2, 5, 3], [1, 9, 513], [2, 1, 4], [2, 259, 2]];
+const SHAPES: [[usize; 3]; 9] = [
+    [1, 1, 1],
+    [2, 7, 1],
+    [1, 8, 1],
+    [3, 17, 1],
+    [1, 300, 1],
+    [2, 5, 3],
+    [1, 9, 513],
+    [2, 1, 4],
+    [2, 259, 2],
+];
 const EVERY: [Running; 6] =
     [Running::Sum, Running::Prod, Running::Max, Running::Min, Running::LogSumExp, Running::Recurrence];
 

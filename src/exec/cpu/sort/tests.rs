@@ -16,7 +16,8 @@ fn check(x: &Tensor, sorting: Sorting) {
         let sorted = with_isa(isa, || run(sorting, x, &specs));
         for (got, expected) in sorted.iter().zip(&expected) {
             // Bits, so that the sign of a zero counts.
-            let bits = |x: &Tensor| x.to_vec::<f64>().unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            let bits =
+                |x: &Tensor| x.to_vec::<f64>().unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(got), bits(expected), "{sorting:?} of {:?}", x.spec());
         }
     }
@@ -26,7 +27,8 @@ fn check(x: &Tensor, sorting: Sorting) {
 fn check_all(x: &Tensor) {
     let n = x.spec().shape.dim(x.spec().shape.rank() - 1);
     for order in ORDERS {
-        for (start, len) in [(0, n), (0, n / 20), (0, 1), (n / 2, 1), (n - 1, 1), (n / 3, n / 2), (n / 3, 0)] {
+        for (start, len) in [(0, n), (0, n / 20), (0, 1), (n / 2, 1), (n - 1, 1), (n / 3, n / 2), (n / 3, 0)]
+        {
             check(x, Sorting { order, start, len });
         }
     }
@@ -43,7 +45,8 @@ fn sorts_agree_with_the_reference_interpreter() {
 
 #[test]
 fn ties_nan_infinities_and_zeros_of_either_sign_keep_their_order() {
-    let odd = [0.0, -0.0, f64::NAN, 1.0, f64::INFINITY, -f64::NAN, f64::NEG_INFINITY, -0.0, 0.0, 1e-320, -1.0];
+    let odd =
+        [0.0, -0.0, f64::NAN, 1.0, f64::INFINITY, -f64::NAN, f64::NEG_INFINITY, -0.0, 0.0, 1e-320, -1.0];
     for n in [11, 40, 300, 2000] {
         let x = Tensor::from_vec((0..n).map(|i| odd[i * i % odd.len()]).collect::<Vec<_>>(), [1, n]);
         for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
