@@ -99,7 +99,7 @@ fn what_depends_on_values_has_none_inside_vmap() {
     ] {
         let error = vmap(f).call(&f32s(&[2, 3]).i64(), ()).expect_err("no value").to_string();
         let expected = "inside vmap a tensor stands for 2 examples at once and has no single value";
-        assert!(error.starts_with(&format!("{name}: {expected}")), "{error}");
+        assert!(error.starts_with(&format!("output: {name}: {expected}")), "{error}");
     }
 }
 

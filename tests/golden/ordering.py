@@ -282,6 +282,8 @@ def off_zero(x, f):
 
 
 def vector_norm(x, p, axes, keepdims=False):
+    if p == 2:
+        return off_zero(jnp.sum(x * x, axis=axes, keepdims=keepdims), jnp.sqrt)
     size = off_zero(x, jnp.abs)
     if p == INF:
         return jnp.max(size, axis=axes, keepdims=keepdims)

@@ -248,8 +248,11 @@ impl Tensor {
     pub fn bincount(&self, least: usize) -> Tensor {
         match self.bins("bincount", least) {
             Ok((numbers, length)) => {
-                let one = Tensor::from(1i64).broadcast_to(numbers.spec().shape);
-                Tensor::zeros([length]).i64().index_add(0, &numbers, &one)
+                let mut counts = vec![0i64; length];
+                for number in numbers {
+                    counts[number as usize] += 1;
+                }
+                Tensor::from(counts)
             }
             Err(invalid) => invalid,
         }
@@ -272,22 +275,21 @@ impl Tensor {
                     return misuse("bincount_weighted", &[self, weights], misfit);
                 }
                 let zeros = Tensor::zeros([length]).to_dtype(weights.spec().dtype);
-                zeros.index_add(0, &numbers, &weights.reshape([own.numel()]))
+                zeros.index_add(0, &Tensor::from(numbers), &weights.reshape([own.numel()]))
             }
             Err(invalid) => invalid,
         }
     }
 
-    /// The numbers to count, as i64, and how many counts there are.
+    /// The numbers to count and how many counts there are.
     #[track_caller]
-    fn bins(&self, operation: &'static str, least: usize) -> Result<(Tensor, usize), Tensor> {
+    fn bins(&self, operation: &'static str, least: usize) -> Result<(Vec<i64>, usize), Tensor> {
         let flat = self.flat_value(operation)?;
         if !flat.spec().dtype.is_int() {
             let misfit = Misfit::dtype(format!("counts integers, got {}", flat.spec().dtype));
             return Err(misuse(operation, &[self], misfit.help("convert with `.i64()`, or see `histc`")));
         }
-        let numbers = flat.i64();
-        let values = numbers.to_vec::<i64>().map_err(Tensor::invalid)?;
+        let values = flat.to_vec::<i64>().map_err(Tensor::invalid)?;
         if let Some(at) = values.iter().position(|&value| value < 0) {
             let message = format!("the number {} (element {at}) is negative", values[at]);
             return Err(misuse(operation, &[self], Misfit::data(message)));
@@ -297,7 +299,7 @@ impl Tensor {
             let misfit = Misfit::shape(format!("{length} counts are more than an axis can have"));
             return Err(misuse(operation, &[self], misfit));
         }
-        Ok((numbers, length))
+        Ok((values, length))
     }
 
     /// How many elements are in each of `bins` equal parts of the range from `low` to `high`, as numbers of this tensor's
