@@ -58,6 +58,8 @@ fn orderings() {
         x.kthvalue(0, 1).0 => "kthvalue: k is 0, axis 1 of [2, 3] has 3 elements | operands: f32[2, 3] | help: k counts from 1";
         x.median(2).0 => format!("median: {axis}");
         f32s(&[2, 0]).median(1).0 => "median: axis 1 of [2, 0] is empty | operands: f32[2, 0]";
+        x.nanmedian(2).0 => format!("nanmedian: {axis}");
+        f32s(&[2, 0]).nanmedian(1).1 => "nanmedian: axis 1 of [2, 0] is empty | operands: f32[2, 0]";
         x.quantile(0.5, 2, linear) => format!("quantile: {axis}");
         x.quantile(1.5, 1, linear) => "quantile: a quantile is between 0 and 1, got 1.5 | operands: f32[2, 3]";
         x.quantile(f64::NAN, 1, linear) => "quantile: a quantile is between 0 and 1, got NaN | operands: f32[2, 3]";
@@ -123,6 +125,9 @@ fn reductions_and_norms() {
         x.std_keepdim(2, 1) => format!("std_keepdim: {axis}");
         x.std_dim(2, 1) => format!("std_dim: {axis}");
         x.std_mean(2, 1).0 => format!("std_mean: {axis}");
+        f32s(&[2, 2, 2]).cov(1) => "cov: takes a matrix or a vector, got shape [2, 2, 2] | operands: f32[2, 2, 2]";
+        f32s(&[2, 2, 2]).corrcoef() => "corrcoef: takes a matrix or a vector, got shape [2, 2, 2] | operands: f32[2, 2, 2]";
+        ints.cov(0) => format!("cov: {floats}");
         x.logsumexp_keepdim(2) => format!("logsumexp_keepdim: {axis}");
         x.vector_norm(2.0, 2) => format!("vector_norm: {axis}");
         ints.vector_norm(2.0, 1) => format!("vector_norm: {floats}");

@@ -52,7 +52,7 @@ const ALONG: &[(&str, Along)] = &[
         [0, 1, 3, usize::MAX].into_iter().flat_map(|k| pair(x.topk(k, a, Order::Descending))).collect()
     }),
     ("kthvalue", |x, a| [0, 1, 2, usize::MAX].into_iter().flat_map(|k| pair(x.kthvalue(k, a))).collect()),
-    ("median", |x, a| pair(x.median(a))),
+    ("median", |x, a| [pair(x.median(a)), pair(x.nanmedian(a))].concat()),
     ("quantile", |x, a| {
         [0.0, 0.3, 1.0, -1.0, f64::NAN].map(|q| x.quantile(q, a, Interpolation::Linear)).into()
     }),
@@ -82,6 +82,7 @@ const ALONG: &[(&str, Along)] = &[
 type Whole = fn(&Tensor) -> Vec<Tensor>;
 
 const WHOLE: &[(&str, Whole)] = &[
+    ("cov", |x| vec![x.cov(0), x.cov(usize::MAX), x.corrcoef()]),
     ("unique", |x| [vec![x.unique()], pair(x.unique_counts()), pair(x.unique_inverse())].concat()),
     ("bincount", |x| vec![x.bincount(0), x.bincount(7), x.bincount(usize::MAX)]),
     ("histc", |x| {

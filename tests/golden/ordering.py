@@ -112,6 +112,12 @@ def median(x, axis):
     return tuple(jnp.squeeze(y, axis) for y in (jnp.take_along_axis(x, at, axis=axis), at))
 
 
+def nanmedian(x, axis):
+    values, at = sort(x, axis, False)
+    middle = jnp.maximum(jnp.sum(~jnp.isnan(x), axis=axis, keepdims=True) - 1, 0) // 2
+    return tuple(jnp.squeeze(jnp.take_along_axis(y, middle, axis=axis), axis) for y in (values, at))
+
+
 def orderings():
     x = random("sort", (3, 4, 2))
     for axis in (0, 1, -1):
@@ -150,6 +156,9 @@ def orderings():
         yield Case("median", f"axis {axis}", lambda x, a=axis: median(x, a), [x], {"axis": axis})
     yield Case("median", "ties", lambda x: median(x, 1), [TIES], {"axis": 1}, edge=True)
     yield Case("median", "nan", lambda x: median(x, 1), [NANS], {"axis": 1}, order=0)
+    for name, values in {"nan": NANS, "only nan": array(NAN, NAN).reshape(1, 2), "none": TIES}.items():
+        yield Case("nanmedian", name, lambda x: nanmedian(x, 1), [values], {"axis": 1}, order=0)
+    yield Case("nanmedian", "typical", lambda x: nanmedian(x, 1), [x], {"axis": 1})
     yield Case("median", "integers", lambda x: median(x, 0), [ints(4, 1, 3, 2)], {"axis": 0})
 
 
@@ -225,6 +234,12 @@ def variance(x, axes, correction, keepdims=False):
     return jnp.sum(y * y, axis=axes, keepdims=keepdims) / (n - correction)
 
 
+def correlation(x):
+    """With exact ones on the diagonal, where rounding decides whether JAX's clip stops the (vanishing) gradient."""
+    y = jnp.corrcoef(x)
+    return jnp.where(jnp.eye(y.shape[0], dtype=bool), 1.0, y)
+
+
 def reductions():
     x = random("reductions", (2, 3, 4))
     for fn, f in (("max_dim", jnp.argmax), ("min_dim", jnp.argmin)):
@@ -265,6 +280,14 @@ def reductions():
         yield Case("std_mean", named, both, [x], attrs)
         yield Case("var_keepdim", named, lambda x, c=correction: variance(x, (0, 2), c, True), [x], attrs)
         yield Case("std_keepdim", named, lambda x, c=correction: std(x, (0, 2), c, True), [x], attrs)
+    rows = random("cov", (3, 5))
+    for correction in (1, 0):
+        f = lambda x, c=correction: jnp.cov(x, ddof=c)
+        yield Case("cov", f"correction {correction}", f, [rows], {"correction": correction})
+        yield Case("cov", f"vector, correction {correction}", f, [rows[0]], {"correction": correction})
+    yield Case("corrcoef", "typical", correlation, [rows])
+    yield Case("corrcoef", "values", jnp.corrcoef, [rows], order=0)
+    yield Case("corrcoef", "vector", jnp.corrcoef, [rows[0]], order=0)
     flat = array(2.0, 2.0, 1.0, 3.0).reshape(2, 2)
     attrs = {"axes": [1], "correction": 1}
     yield Case("std_keepdim", "no spread", lambda x: std(x, (1,), 1, True), [flat], attrs, edge=True)

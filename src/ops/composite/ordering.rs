@@ -120,6 +120,30 @@ impl Tensor {
         Ok(parts)
     }
 
+    /// The median of what is not NaN along an axis, which goes, and where (i64) it is: of an even number of elements the
+    /// lower one of the two in the middle. NaN where all are.
+    ///
+    /// Gradient: `dy` goes to that element.
+    ///
+    /// PyTorch: `torch.nanmedian`. JAX: none.
+    #[track_caller]
+    pub fn nanmedian(&self, axis: isize) -> (Tensor, Tensor) {
+        let at = match self.axis_or("nanmedian", axis) {
+            Ok(at) => at,
+            Err(invalid) => return (invalid.clone(), invalid),
+        };
+        let shape = self.spec().shape;
+        if shape[at] == 0 {
+            let invalid = self.refuse_shape("nanmedian", format!("axis {axis} of {shape} is empty"));
+            return (invalid.clone(), invalid);
+        }
+        // NaN is greatest: the others come first.
+        let (values, positions) = self.places(at, Order::Ascending, 0, shape.dim(at));
+        let count = self.isnan().logical_not().sum_keepdim(axis);
+        let middle = (count - 1).maximum(0) / 2;
+        (values.gather(axis, &middle).squeeze_axis(at), positions.gather(axis, &middle).squeeze_axis(at))
+    }
+
     /// The distinct elements, sorted, as a vector; all NaN count as one, -0 as 0. The result's length depends on the
     /// values, so there is none inside `vmap` or a trace.
     ///

@@ -127,6 +127,59 @@ impl Tensor {
         (self.var_over("std_mean", axes, correction).root(), self.mean_over("std_mean", axes))
     }
 
+    /// The covariances of variables, the rows of this matrix `[variables, observations]`: products of deviations from
+    /// the mean, summed and divided by `n - correction` (PyTorch's default is 1). Of a vector, its variance.
+    ///
+    /// Gradient: `dx = (dy + dy^T) (x - mean) / (n - correction)`, less its mean.
+    ///
+    /// PyTorch: `torch.cov`. JAX: `jnp.cov`.
+    ///
+    /// ```
+    /// # use retrograd::Tensor;
+    /// let x = Tensor::from([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]);
+    /// assert_eq!(x.cov(1).to_vec::<f64>()?, [1.0, -1.0, -1.0, 1.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cov(&self, correction: usize) -> Tensor {
+        self.covariance("cov", correction)
+    }
+
+    #[track_caller]
+    fn covariance(&self, operation: &'static str, correction: usize) -> Tensor {
+        let n = match self.count(operation, &[-1]) {
+            Ok(n) => n,
+            Err(invalid) => return invalid,
+        };
+        let shape = self.spec().shape;
+        if shape.rank() > 2 {
+            return self.refuse_shape(operation, format!("takes a matrix or a vector, got shape {shape}"));
+        }
+        let deviation = self - self.mean_keepdim(-1);
+        let products = match shape.rank() {
+            1 => deviation.dot(&deviation),
+            _ => deviation.matmul(&deviation.t()),
+        };
+        products / (n as f64 - correction as f64).max(0.0)
+    }
+
+    /// The correlation coefficients of variables, the rows of this matrix `[variables, observations]`: covariances divided
+    /// by both standard deviations, between -1 and 1. Of a vector, 1. NaN for a variable without spread.
+    ///
+    /// Gradient: that of [`Tensor::cov`] and of the standard deviations.
+    ///
+    /// PyTorch: `torch.corrcoef`. JAX: `jnp.corrcoef`.
+    #[track_caller]
+    pub fn corrcoef(&self) -> Tensor {
+        let products = self.covariance("corrcoef", 0);
+        if products.error().is_some() {
+            return products;
+        }
+        let spread = self.std_dim(-1, 0);
+        let spreads = if self.spec().shape.rank() == 1 { spread.square() } else { spread.outer(&spread) };
+        (products / spreads).clamp(-1.0, 1.0)
+    }
+
     /// The root, with gradient 0 at 0: it is taken of 1 there, so that no infinite slope meets the zero.
     #[track_caller]
     pub(super) fn root(&self) -> Tensor {

@@ -93,6 +93,9 @@ fn quantiles() -> Vec<Sample> {
         row("quantile", x(), |x| x[0].quantile(0.3, 1, Interpolation::Linear)),
         row("quantile", x(), |x| x[0].quantile(0.3, 0, Interpolation::Midpoint)),
         row("quantiles", x(), |x| x[0].quantiles(&[0.9, 0.0, 0.5], 1, Interpolation::Nearest)),
+        row("nanmedian", vec![Tensor::from([[1.0, f64::NAN, 3.0, 0.0], [4.0, 5.0, 7.0, 6.0]])], |x| {
+            x[0].nanmedian(1).1
+        }),
         row("histc", x(), |x| x[0].histc(4, -1.0, 1.0)),
     ]
 }
@@ -130,6 +133,9 @@ fn reductions() -> Vec<Sample> {
         row("std", x(), |x| x[0].std_dim([0, 1], 1)),
         rough("std", vec![Tensor::from([[2.0, 2.0], [1.0, 3.0]])], |x| x[0].std_dim(1, 1)),
         row("var_mean", x(), |x| x[0].var_mean(1, 0).0),
+        row("cov", vec![normal(5, &[3, 4])], |x| x[0].cov(1)),
+        row("cov", vec![normal(5, &[4])], |x| x[0].cov(0)),
+        row("corrcoef", vec![normal(5, &[2, 5])], |x| x[0].corrcoef().narrow(0, 0, 1).narrow(1, 1, 1)),
         row("logsumexp", x(), |x| x[0].logsumexp_keepdim(1)),
     ]
 }
