@@ -36,7 +36,8 @@ pub use autodiff::{
 pub use error::{Error, ErrorKind, Result};
 pub use ops::{
     Closeness, Conv, CustomOp, GridOrder, INFER, IncludeSelf, Interpolation, IntoLengths, IntoPadding,
-    IntoPerAxis, NanToNum, PadMode, Padding, PerAxis, Pool, PutMode, Replacement, ScatterReduce, apply,
+    IntoPerAxis, MatrixNorm, NanToNum, Order, PadMode, Padding, PerAxis, Pool, PutMode, Replacement,
+    Resampling, ScatterReduce, Side, apply,
 };
 #[cfg(feature = "linalg")]
 #[cfg_attr(docsrs, doc(cfg(feature = "linalg")))]

@@ -12,7 +12,7 @@ pub(crate) mod window;
 use std::fmt;
 
 use crate::error::Misfit;
-use crate::ops::{Distribution, Few, InputSet, Outputs, Primitive};
+use crate::ops::{Distribution, Few, InputSet, Order, Outputs, Primitive, Side};
 use crate::tensor::{AxisSet, DType, Number, Tensor};
 use expr::Expr;
 use window::Windows;
@@ -25,6 +25,12 @@ pub(crate) enum Kernel<'a> {
     Cast,
     /// Folds the axes of `x0`.
     Reduce(Fold, AxisSet),
+    /// Along an axis of `x0` (and `x1`), each output made of the one before it; extremes also yield positions.
+    Scan(Scan),
+    /// Part of the last axis of `x0` in order: values, and where (i64) they were.
+    Sort(Sorting),
+    /// For each element of `x1`, where (i64) it would go in the sorted rows `x0`, which may be one row for all.
+    Search(Side),
     /// No arithmetic: the same elements under other strides.
     View(View<'a>),
     /// A base with the other inputs written into regions of it.
@@ -62,6 +68,53 @@ pub(crate) enum Fold {
     ArgMax,
     /// Index (i64) of the first least element along the one axis; NaN counts as least.
     ArgMin,
+}
+
+/// A scan along one axis.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Scan {
+    pub(crate) running: Running,
+    pub(crate) axis: usize,
+    pub(crate) direction: Direction,
+}
+
+/// What a scan yields at each place, of the elements up to there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Running {
+    Sum,
+    Prod,
+    /// The greatest element and the index (i64) of its last occurrence; NaN wins.
+    Max,
+    /// The least element and the index (i64) of its last occurrence; NaN wins.
+    Min,
+    /// `log(sum(exp(x)))`.
+    LogSumExp,
+    /// `y[i] = x0[i] * y[i - 1] + x1[i]`, beginning with `x1`.
+    Recurrence,
+}
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Direction {
+    pub(crate) fn reversed(self) -> Direction {
+        match self {
+            Direction::Forward => Direction::Backward,
+            Direction::Backward => Direction::Forward,
+        }
+    }
+}
+
+/// Places `start..start + len` of the stable order of each row. NaN counts as greatest, -0 equals 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Sorting {
+    pub(crate) order: Order,
+    pub(crate) start: usize,
+    pub(crate) len: usize,
 }
 
 /// Other strides for the same elements. The output's shape is the spec's.
@@ -189,6 +242,12 @@ impl fmt::Debug for Kernel<'_> {
             Kernel::Map(body) => write!(f, "map {}", body.expr()),
             Kernel::Cast => f.write_str("cast"),
             Kernel::Reduce(fold, axes) => write!(f, "reduce {fold:?} {:?}", axes.iter().collect::<Vec<_>>()),
+            Kernel::Scan(scan) => write!(f, "scan {:?} {} {:?}", scan.running, scan.axis, scan.direction),
+            Kernel::Sort(sorting) => {
+                let end = sorting.start + sorting.len;
+                write!(f, "sort {:?} {}..{end}", sorting.order, sorting.start)
+            }
+            Kernel::Search(side) => write!(f, "search {side:?}"),
             Kernel::View(_) => f.write_str("view"),
             Kernel::Place(..) => f.write_str("place"),
             Kernel::Gather(indexing, axis) => write!(f, "gather {indexing:?} {axis}"),

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "linalg")]
 mod matrix;
+mod ordering;
 
 use super::expr::Expr;
 use super::window::{self, Windows};
@@ -57,17 +58,19 @@ pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], specs: &[Spec]) -> Res
     if let Kernel::Opaque(opaque) = kernel {
         return opaque.run(x);
     }
-    if let Kernel::Pool(Pooling { kind: PoolKind::Max, windows }) = kernel {
-        let (values, places) = greatest_seen(windows, &List::of(x[0]), specs[0]);
-        return Ok(vec![from_numbers(specs[0], &values), from_numbers(specs[1], &places)]);
+    if specs.len() == 1 {
+        return Ok(vec![compute_one(kernel, x, specs[0])?]);
     }
-    #[cfg(feature = "linalg")]
-    if let Kernel::Matrix(function) = kernel {
-        let x: Vec<List> = x.iter().map(|x| List::of(x)).collect();
-        let outputs = matrix::compute(*function, &x, specs)?;
-        return Ok(specs.iter().zip(outputs).map(|(&spec, values)| from_numbers(spec, &values)).collect());
-    }
-    Ok(vec![compute_one(kernel, x, specs[0])?])
+    let x: Vec<List> = x.iter().map(|x| List::of(x)).collect();
+    let values: Vec<Vec<Number>> = match kernel {
+        Kernel::Scan(scan) => ordering::scan(scan, &x).into(),
+        Kernel::Sort(sorting) => ordering::sort(sorting, &x[0]).into(),
+        Kernel::Pool(Pooling { windows, .. }) => greatest_seen(windows, &x[0], specs[0]).into(),
+        #[cfg(feature = "linalg")]
+        Kernel::Matrix(function) => matrix::compute(*function, &x, specs)?,
+        _ => unreachable!("{kernel:?} has one output"),
+    };
+    Ok(specs.iter().zip(values).map(|(spec, values)| from_numbers(*spec, &values)).collect())
 }
 
 fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor> {
@@ -87,11 +90,17 @@ fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor>
         Kernel::Place(base, regions) => place(*base, regions, &x, spec),
         Kernel::Gather(what, axis) => gather(*what, *axis, &x, spec)?,
         Kernel::Scatter(what, axis, combine) => scatter(*what, *axis, *combine, &x, spec)?,
+        Kernel::Scan(scan) => {
+            let [values, _] = ordering::scan(scan, &x);
+            values
+        }
+        Kernel::Search(side) => ordering::search(*side, &x[0], &x[1]),
+        Kernel::Sort(_) => unreachable!("{kernel:?} has two outputs"),
         Kernel::Dot => dot(&x[0], &x[1], spec),
         Kernel::Conv(conv) => convolution(conv, &x, spec),
         Kernel::Pool(pooling) => sums_seen(pooling, &x[0], spec),
         #[cfg(feature = "linalg")]
-        Kernel::Matrix(_) => unreachable!("done above"),
+        Kernel::Matrix(function) => matrix::compute(*function, &x, &[spec])?.swap_remove(0),
         Kernel::Random(_) | Kernel::Opaque(_) => unreachable!("done above"),
     };
     Ok(from_numbers(spec, &values))
@@ -369,7 +378,7 @@ fn sums_seen(pooling: &Pooling, x: &List, spec: Spec) -> Vec<Number> {
     y
 }
 
-fn greatest_seen(windows: &Windows, x: &List, spec: Spec) -> (Vec<Number>, Vec<Number>) {
+fn greatest_seen(windows: &Windows, x: &List, spec: Spec) -> [Vec<Number>; 2] {
     let planes = spec.shape.numel() / window::count(windows.output).max(1);
     let mut best: Vec<Option<usize>> = vec![None; spec.shape.numel()];
     for (output, input) in sights(windows, planes) {
@@ -381,5 +390,6 @@ fn greatest_seen(windows: &Windows, x: &List, spec: Spec) -> (Vec<Number>, Vec<N
     }
     let best = best.into_iter().map(|at| at.expect("every window sees something"));
     let inputs = window::count(windows.input);
-    best.map(|at| (x.values[at], Number::Int((at % inputs) as i64))).unzip()
+    let (values, places) = best.map(|at| (x.values[at], Number::Int((at % inputs) as i64))).unzip();
+    [values, places]
 }

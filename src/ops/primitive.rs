@@ -86,10 +86,16 @@ impl<'a> Residuals<'a> {
         self.inputs[input].expect("the rule reads an input that `reads` did not declare")
     }
 
-    /// Value of the output.
+    /// Value of the (first) output.
     #[inline]
     pub(crate) fn y(&self) -> &'a Tensor {
-        self.outputs[0].expect("the rule reads an output that `reads` did not declare")
+        self.output(0)
+    }
+
+    /// Value of an output.
+    #[inline]
+    pub(crate) fn output(&self, output: usize) -> &'a Tensor {
+        self.outputs[output].expect("the rule reads an output that `reads` did not declare")
     }
 
     /// Spec of an input.

@@ -218,6 +218,45 @@ impl Primitive for ArgReduce {
     }
 }
 
+/// Whether any, or all, of truth values are true, over axes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Truth {
+    /// `Max` for any, `Min` for all.
+    fold: Fold,
+    axes: AxisSet,
+}
+
+impl Primitive for Truth {
+    fn name(&self) -> &'static str {
+        if self.fold == Fold::Max { "any" } else { "all" }
+    }
+
+    fn infer(&self, x: &[&Spec]) -> Result<Spec, Box<Misfit>> {
+        debug_assert_eq!(x[0].dtype, DType::Bool, "the methods compare with 0 first");
+        Ok(x[0].with_shape(self.axes.remove_from(&x[0].shape)))
+    }
+
+    fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
+        Kernel::Reduce(self.fold, self.axes)
+    }
+
+    fn reads(&self, _: InputSet) -> Option<Reads> {
+        None
+    }
+
+    fn jvp(&self, _: &Residuals<'_>, _: &[Option<&Tensor>], _: &mut [Option<Tensor>]) {
+        unreachable!("a truth value has no derivative")
+    }
+
+    fn vjp(&self, _: &Residuals<'_>, _: &[Option<&Tensor>], _: InputSet, _: &mut [Option<Tensor>]) {
+        unreachable!("a truth value has no derivative")
+    }
+
+    fn batch(&self, x: &[&Tensor], _: InputSet, _: usize) -> Outputs {
+        Outputs::One(bind(&Truth { axes: self.axes.shifted_past(0), ..*self }, x))
+    }
+}
+
 impl Tensor {
     /// The sum over a set of axes, which go. Integers and bool are summed as i64.
     #[track_caller]
@@ -292,22 +331,6 @@ impl Tensor {
             Ok(axis) => bind(&ArgReduce { fold: Fold::ArgMin, axis }, &[self]),
             Err(invalid) => invalid,
         }
-    }
-
-    /// Whether any element is nonzero (or true), over all axes; bool. No gradient.
-    ///
-    /// PyTorch: `torch.any`. JAX: `jnp.any`.
-    #[track_caller]
-    pub fn any(&self) -> Tensor {
-        self.ne(0).sum().gt(0)
-    }
-
-    /// Whether all elements are nonzero (or true), over all axes; bool, true for an empty tensor. No gradient.
-    ///
-    /// PyTorch: `torch.all`. JAX: `jnp.all`.
-    #[track_caller]
-    pub fn all(&self) -> Tensor {
-        self.eq(0).sum().eq(0)
     }
 
     /// Reports a wrong reduction before it is bound.
@@ -421,4 +444,64 @@ reductions! {
     ///
     /// PyTorch: `torch.amin(dim=.., keepdim=True)`. JAX: `jnp.min(axis=.., keepdims=True)`.
     amin_keepdim(axes);
+}
+
+impl Tensor {
+    /// `fold` (`Max` for any, `Min` for all) of whether elements are nonzero.
+    #[track_caller]
+    fn truth(&self, operation: &'static str, fold: Fold, axes: Option<&[isize]>) -> Tensor {
+        let axes = match axes {
+            None => AxisSet::all(self.rank_or_zero()),
+            Some(axes) => match self.axes_or(operation, axes) {
+                Ok(axes) => axes,
+                Err(invalid) => return invalid,
+            },
+        };
+        if self.error().is_some() {
+            return self.clone();
+        }
+        let spec = self.spec();
+        if axes.iter().any(|axis| spec.shape[axis] == 0) {
+            // Of nothing none is true, and all are. (As a number, "all" of no bytes would be 255.)
+            let of_nothing = spec.with_shape(axes.remove_from(&spec.shape)).with_dtype(DType::Bool);
+            return Tensor::splat(of_nothing, (fold == Fold::Min).into());
+        }
+        let truth = if spec.dtype == DType::Bool { self.clone() } else { self.ne(0) };
+        bind(&Truth { fold, axes }, &[&truth])
+    }
+}
+
+macro_rules! truths {
+    ($($fold:ident $all:ident $dim:ident $keepdim:ident $what:literal $of_nothing:literal;)*) => {
+        impl Tensor {$(
+            #[doc = concat!("Whether ", $what, " nonzero (or true), over all axes; bool, ", $of_nothing,
+                " for no elements. NaN is not zero. No gradient.\n\nPyTorch: `torch.", stringify!($all),
+                "`. JAX: `jnp.", stringify!($all), "`.")]
+            #[track_caller]
+            pub fn $all(&self) -> Tensor {
+                self.truth(stringify!($all), Fold::$fold, None)
+            }
+
+            #[doc = concat!("Whether ", $what, " nonzero (or true), over one or several axes, which go; bool, ",
+                $of_nothing, " for no elements. NaN is not zero. No gradient.\n\nPyTorch: `torch.",
+                stringify!($all), "`. JAX: `jnp.", stringify!($all), "`.")]
+            #[track_caller]
+            pub fn $dim(&self, axes: impl IntoAxes) -> Tensor {
+                self.truth(stringify!($dim), Fold::$fold, Some(axes.as_axes()))
+            }
+
+            #[doc = concat!("Whether ", $what, " nonzero (or true), over one or several axes, which stay with length 1; ",
+                "bool, ", $of_nothing, " for no elements. NaN is not zero. No gradient.\n\nPyTorch: `torch.",
+                stringify!($all), "`. JAX: `jnp.", stringify!($all), "`.")]
+            #[track_caller]
+            pub fn $keepdim(&self, axes: impl IntoAxes) -> Tensor {
+                self.truth(stringify!($keepdim), Fold::$fold, Some(axes.as_axes())).keeping(self, axes.as_axes())
+            }
+        )*}
+    };
+}
+
+truths! {
+    Max any any_dim any_keepdim "any element is" "false";
+    Min all all_dim all_keepdim "all elements are" "true";
 }

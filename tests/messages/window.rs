@@ -1,6 +1,6 @@
 //! Convolution, pooling, patches and resolution.
 
-use retrograd::{Conv, Interpolation, Padding, Pool, Tensor};
+use retrograd::{Conv, Padding, Pool, Resampling, Tensor};
 
 use crate::{f32s, f64s, i64s, said};
 
@@ -127,17 +127,17 @@ fn patches_and_resolution() {
              operands: f32[2, 8, 5]";
         f32s(&[2, 8, 4]).col2im(4, 2) =>
             "col2im: the size is one length for each axis, for example [28, 28] | operands: f32[2, 8, 4]";
-        f32s(&[2, 3]).interpolate(4, Interpolation::Nearest) =>
+        f32s(&[2, 3]).interpolate(4, Resampling::Nearest) =>
             "interpolate: the input [2, 3] has 2 axes | operands: f32[2, 3] | \
              help: an image is [batch, channels, ..], with an axis or more";
-        x.interpolate([4, 0], Interpolation::Nearest) =>
+        x.interpolate([4, 0], Resampling::Nearest) =>
             format!("interpolate: size [4, 0] contains 0, must be at least 1 | {operand}");
-        x.upsample(usize::MAX, Interpolation::Nearest) =>
+        x.upsample(usize::MAX, Resampling::Nearest) =>
             format!("upsample: a length of {} times 6 is too great | {operand}", usize::MAX);
-        x.i64().upsample(2, Interpolation::Linear) =>
+        x.i64().upsample(2, Resampling::Linear) =>
             "upsample: needs a floating-point tensor, got i64 | operands: i64[2, 3, 6, 6] | \
              help: convert with `.f32()` or `.f64()`";
-        Tensor::zeros([2, 3, 0]).upsample(2, Interpolation::Nearest) =>
+        Tensor::zeros([2, 3, 0]).upsample(2, Resampling::Nearest) =>
             "upsample: the input [2, 3, 0] is empty | operands: f32[2, 3, 0]";
     }
 }

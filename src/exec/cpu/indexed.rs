@@ -12,14 +12,14 @@ use crate::ops::InputSet;
 use crate::tensor::{DType, Shape, Spec, Tensor};
 
 /// Lengths around an axis.
-struct Around {
-    outer: usize,
-    n: usize,
-    inner: usize,
+pub(super) struct Around {
+    pub(super) outer: usize,
+    pub(super) n: usize,
+    pub(super) inner: usize,
 }
 
 impl Around {
-    fn new(shape: &Shape, axis: usize) -> Around {
+    pub(super) fn new(shape: &Shape, axis: usize) -> Around {
         let product = |dims: &[u32]| dims.iter().map(|&d| d as usize).product();
         Around { outer: product(&shape[..axis]), n: shape.dim(axis), inner: product(&shape[axis + 1..]) }
     }

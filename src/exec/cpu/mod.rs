@@ -18,6 +18,9 @@ mod place;
 mod pool;
 pub(crate) mod random;
 mod reduce;
+mod scan;
+mod search;
+mod sort;
 mod transpose;
 mod vector;
 mod view;
@@ -40,6 +43,9 @@ pub(crate) fn run(
         Kernel::View(view) => Ok(view::run(view, x[0], *spec)),
         Kernel::Cast => Ok(cast_tensor(x[0], *spec)),
         Kernel::Reduce(fold, axes) => Ok(run_reduce(*fold, *axes, x[0], *spec)),
+        Kernel::Scan(scan) => Ok(scan::run(*scan, x, *spec)),
+        Kernel::Search(side) => Ok(search::run(*side, x[0], x[1], *spec)),
+        Kernel::Sort(_) => unreachable!("{kernel:?} has two outputs"),
         Kernel::Place(base, regions) => Ok(place::run(*base, regions, x, *spec, dying)),
         Kernel::Gather(what, axis) => indexed::gather(*what, *axis, x[0], x[1], *spec),
         Kernel::Scatter(what, axis, combine) => indexed::scatter(*what, *axis, *combine, x, *spec, dying),
@@ -63,6 +69,8 @@ pub(crate) fn run_many(
         Kernel::Pool(pooling) => Ok(pool::run_max(pooling, x[0], specs)),
         #[cfg(feature = "linalg")]
         Kernel::Matrix(_) => Ok(matrix::lu(x[0], specs)),
+        Kernel::Scan(scan) => Ok(scan::run_extreme(*scan, x[0], specs)),
+        Kernel::Sort(sorting) => Ok(sort::run(*sorting, x[0], specs)),
         _ => unreachable!("{kernel:?} has one output"),
     }
 }

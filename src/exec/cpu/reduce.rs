@@ -12,7 +12,7 @@
 
 mod arg;
 mod fold;
-mod law;
+pub(super) mod law;
 mod layout;
 #[cfg(test)]
 mod tests;

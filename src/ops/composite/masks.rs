@@ -43,7 +43,7 @@ impl Tensor {
     /// PyTorch: `torch.masked_select`. JAX: `x[mask]`.
     #[track_caller]
     pub fn masked_select(&self, mask: &Tensor) -> Tensor {
-        match self.places("masked_select", mask) {
+        match self.mask_places("masked_select", mask) {
             Ok((_, places)) => self.take(&Tensor::from(places)),
             Err(invalid) => invalid,
         }
@@ -64,7 +64,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn masked_scatter(&self, mask: &Tensor, source: &Tensor) -> Tensor {
-        let (mask, places) = match self.places("masked_scatter", mask) {
+        let (mask, places) = match self.mask_places("masked_scatter", mask) {
             Ok(found) => found,
             Err(invalid) => return invalid,
         };
@@ -188,7 +188,7 @@ impl Tensor {
 
     /// The mask in this tensor's shape, and where it holds.
     #[track_caller]
-    fn places(&self, operation: &'static str, mask: &Tensor) -> Result<(Tensor, Vec<i64>), Tensor> {
+    fn mask_places(&self, operation: &'static str, mask: &Tensor) -> Result<(Tensor, Vec<i64>), Tensor> {
         let mask = self.masked_by(operation, mask)?;
         let places = true_places(operation, &mask)?;
         Ok((mask, places))

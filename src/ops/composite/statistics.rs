@@ -43,7 +43,8 @@ impl Tensor {
     }
 
     /// The variance over one or several axes, which go: squared deviations from the mean, divided by
-    /// `n - correction` (1: unbiased, as PyTorch's default; 0: as NumPy's). Gradient: of its parts.
+    /// `n - correction` (1: unbiased, as PyTorch's default; 0: as NumPy's), by 0 where that is negative.
+    /// Gradient: `dx = dy * 2 * (x - mean) / (n - correction)`.
     ///
     /// PyTorch: `torch.var(dim=..)`. JAX: `jnp.var(axis=..)`.
     #[track_caller]
@@ -56,7 +57,7 @@ impl Tensor {
         match self.count(operation, axes) {
             Ok(n) => {
                 let deviation = self - self.mean_keepdim(axes);
-                deviation.square().sum_dim(axes) / (n as f64 - correction as f64)
+                deviation.square().sum_dim(axes) / (n as f64 - correction as f64).max(0.0)
             }
             Err(invalid) => invalid,
         }
@@ -72,27 +73,135 @@ impl Tensor {
         self.var_over("var", &axes, correction)
     }
 
-    /// The standard deviation over one or several axes, which go. See [`Tensor::var_dim`].
+    /// The variance over one or several axes, which stay with length 1. See [`Tensor::var_dim`].
     ///
-    /// Gradient: `dx = dy * (x - mean) / ((n - correction) * y)`.
-    /// PyTorch: `torch.std(dim=..)`. JAX: `jnp.std(axis=..)`.
+    /// Gradient: `dx = dy * 2 * (x - mean) / (n - correction)`.
+    ///
+    /// PyTorch: `torch.var(dim=.., keepdim=True)`. JAX: `jnp.var(axis=.., keepdims=True)`.
     #[track_caller]
-    pub fn std_dim(&self, axes: impl IntoAxes, correction: usize) -> Tensor {
-        self.var_dim(axes, correction).sqrt()
+    pub fn var_keepdim(&self, axes: impl IntoAxes, correction: usize) -> Tensor {
+        self.var_over("var_keepdim", axes.as_axes(), correction).keeping(self, axes.as_axes())
     }
 
-    /// The standard deviation of all elements. See [`Tensor::var_dim`].
+    /// The variance and the mean over one or several axes, which go. See [`Tensor::var_dim`].
     ///
-    /// Gradient: `dx = dy * (x - mean) / ((n - correction) * y)`.
+    /// Gradient: that of [`Tensor::var_dim`] and [`Tensor::mean_dim`].
+    ///
+    /// PyTorch: `torch.var_mean`. JAX: none.
+    #[track_caller]
+    pub fn var_mean(&self, axes: impl IntoAxes, correction: usize) -> (Tensor, Tensor) {
+        let axes = axes.as_axes();
+        (self.var_over("var_mean", axes, correction), self.mean_over("var_mean", axes))
+    }
+
+    /// The standard deviation over one or several axes, which go: the root of [`Tensor::var_dim`].
+    ///
+    /// Gradient: `dx = dy * (x - mean) / ((n - correction) * y)`, 0 where all elements are equal (as PyTorch's; JAX has
+    /// NaN).
+    ///
+    /// PyTorch: `torch.std`. JAX: `jnp.std`.
+    #[track_caller]
+    pub fn std_dim(&self, axes: impl IntoAxes, correction: usize) -> Tensor {
+        self.var_over("std_dim", axes.as_axes(), correction).root()
+    }
+
+    /// The standard deviation of all elements. See [`Tensor::std_dim`].
+    ///
+    /// Gradient: `dx = dy * (x - mean) / ((n - correction) * y)`, 0 where all elements are equal.
+    ///
     /// PyTorch: `torch.std`. JAX: `jnp.std`.
     #[track_caller]
     pub fn std(&self, correction: usize) -> Tensor {
-        self.var(correction).sqrt()
+        self.var(correction).root()
+    }
+
+    /// The standard deviation over one or several axes, which stay with length 1. See [`Tensor::std_dim`].
+    ///
+    /// Gradient: `dx = dy * (x - mean) / ((n - correction) * y)`, 0 where all elements are equal.
+    ///
+    /// PyTorch: `torch.std`. JAX: `jnp.std`.
+    #[track_caller]
+    pub fn std_keepdim(&self, axes: impl IntoAxes, correction: usize) -> Tensor {
+        self.var_over("std_keepdim", axes.as_axes(), correction).root().keeping(self, axes.as_axes())
+    }
+
+    /// The standard deviation and the mean over one or several axes, which go. See [`Tensor::std_dim`].
+    ///
+    /// Gradient: that of [`Tensor::std_dim`] and [`Tensor::mean_dim`].
+    ///
+    /// PyTorch: `torch.std_mean`. JAX: none.
+    #[track_caller]
+    pub fn std_mean(&self, axes: impl IntoAxes, correction: usize) -> (Tensor, Tensor) {
+        let axes = axes.as_axes();
+        (self.var_over("std_mean", axes, correction).root(), self.mean_over("std_mean", axes))
+    }
+
+    /// The covariances of variables, the rows of this matrix `[variables, observations]`: products of deviations from
+    /// the mean, summed and divided by `n - correction` (PyTorch's default is 1). Of a vector, its variance.
+    ///
+    /// Gradient: `dx = (dy + dy^T) (x - mean) / (n - correction)`, less its mean.
+    ///
+    /// PyTorch: `torch.cov`. JAX: `jnp.cov`.
+    ///
+    /// ```
+    /// # use retrograd::Tensor;
+    /// let x = Tensor::from([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]);
+    /// assert_eq!(x.cov(1).to_vec::<f64>()?, [1.0, -1.0, -1.0, 1.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cov(&self, correction: usize) -> Tensor {
+        self.covariance("cov", correction)
+    }
+
+    #[track_caller]
+    fn covariance(&self, operation: &'static str, correction: usize) -> Tensor {
+        let n = match self.count(operation, &[-1]) {
+            Ok(n) => n,
+            Err(invalid) => return invalid,
+        };
+        let shape = self.spec().shape;
+        if shape.rank() > 2 {
+            return self.refuse_shape(operation, format!("takes a matrix or a vector, got shape {shape}"));
+        }
+        let deviation = self - self.mean_keepdim(-1);
+        let products = match shape.rank() {
+            1 => deviation.dot(&deviation),
+            _ => deviation.matmul(&deviation.t()),
+        };
+        products / (n as f64 - correction as f64).max(0.0)
+    }
+
+    /// The correlation coefficients of variables, the rows of this matrix `[variables, observations]`: covariances divided
+    /// by both standard deviations, between -1 and 1. Of a vector, 1. NaN for a variable without spread.
+    ///
+    /// Gradient: that of [`Tensor::cov`] and of the standard deviations.
+    ///
+    /// PyTorch: `torch.corrcoef`. JAX: `jnp.corrcoef`.
+    #[track_caller]
+    pub fn corrcoef(&self) -> Tensor {
+        let products = self.covariance("corrcoef", 0);
+        if products.error().is_some() {
+            return products;
+        }
+        let spread = self.std_dim(-1, 0);
+        let spreads = if self.spec().shape.rank() == 1 { spread.square() } else { spread.outer(&spread) };
+        (products / spreads).clamp(-1.0, 1.0)
+    }
+
+    /// The root, with gradient 0 at 0: it is taken of 1 there, so that no infinite slope meets the zero.
+    #[track_caller]
+    pub(super) fn root(&self) -> Tensor {
+        if self.error().is_some() {
+            return self.clone();
+        }
+        let zero = self.eq(0.0);
+        zero.where_(0.0, zero.where_(1.0, self).sqrt())
     }
 
     /// How many elements of a floating-point tensor go into each result of a reduction over the axes.
     #[track_caller]
-    fn count(&self, operation: &'static str, axes: &[isize]) -> Result<usize, Tensor> {
+    pub(super) fn count(&self, operation: &'static str, axes: &[isize]) -> Result<usize, Tensor> {
         let axes = self.axes_or(operation, axes)?;
         if self.error().is_some() {
             return Err(self.clone());
@@ -118,15 +227,30 @@ impl Tensor {
     #[track_caller]
     pub fn logsumexp(&self, axes: impl IntoAxes) -> Tensor {
         let axes = axes.as_axes();
-        match self.count("logsumexp", axes) {
-            Ok(0) => self.exp().sum_dim(axes).log(),
+        let log = self.logsumexp_over("logsumexp", axes);
+        match self.axes_or("logsumexp", axes) {
+            Ok(set) if log.error().is_none() => log.reshape(set.remove_from(&self.spec().shape)),
+            _ => log,
+        }
+    }
+
+    /// `log(sum(exp(x)))` over one or several axes, which stay with length 1, without overflow.
+    ///
+    /// Gradient: `dy * softmax(x)`.
+    ///
+    /// PyTorch: `torch.logsumexp`. JAX: `jax.nn.logsumexp`.
+    #[track_caller]
+    pub fn logsumexp_keepdim(&self, axes: impl IntoAxes) -> Tensor {
+        self.logsumexp_over("logsumexp_keepdim", axes.as_axes())
+    }
+
+    #[track_caller]
+    fn logsumexp_over(&self, operation: &'static str, axes: &[isize]) -> Tensor {
+        match self.count(operation, axes) {
+            Ok(0) => self.exp().sum_keepdim(axes).log(),
             Ok(_) => {
                 let ceiling = self.ceiling(axes);
-                let log = (self - &ceiling).exp().sum_keepdim(axes).log() + ceiling;
-                match self.axes_or("logsumexp", axes) {
-                    Ok(set) => log.reshape(set.remove_from(&self.spec().shape)),
-                    Err(invalid) => invalid,
-                }
+                (self - &ceiling).exp().sum_keepdim(axes).log() + ceiling
             }
             Err(invalid) => invalid,
         }
@@ -186,9 +310,6 @@ impl Tensor {
         if let Err(invalid) = self.count(operation, axes) {
             return invalid;
         }
-        let squares = self.square().sum_dim(axes);
-        // The root is taken of 1 where the sum is 0, so that no infinite slope meets the zero.
-        let zero = squares.eq(0.0);
-        zero.where_(0.0, zero.where_(1.0, &squares).sqrt())
+        self.square().sum_dim(axes).root()
     }
 }

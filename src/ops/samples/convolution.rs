@@ -2,7 +2,7 @@
 
 use super::{Sample, normal, rough, row};
 use crate::tensor::Tensor;
-use crate::{Conv, Interpolation, Padding, Pool};
+use crate::{Conv, Padding, Pool, Resampling};
 
 /// All of them.
 pub(super) fn rows() -> Vec<Sample> {
@@ -128,12 +128,12 @@ fn images() -> Vec<Sample> {
         row("col2im", vec![normal(6, &[2, 8, 6])], |x| {
             x[0].col2im([2, 4], Pool::new(2).stride([2, 1]).padding([(1, 2), (0, 0)]))
         }),
-        row("interpolate", image(), |x| x[0].interpolate([5, 3], Interpolation::Linear)),
-        row("interpolate", image(), |x| x[0].interpolate([2, 7], Interpolation::LinearAligned)),
-        row("interpolate", image(), |x| x[0].interpolate([5, 2], Interpolation::Nearest)),
-        row("interpolate", image(), |x| x[0].interpolate([5, 2], Interpolation::NearestExact)),
-        row("upsample", image(), |x| x[0].upsample(2, Interpolation::Nearest)),
-        row("upsample", vec![normal(6, &[1, 2, 3])], |x| x[0].upsample(3, Interpolation::Linear)),
+        row("interpolate", image(), |x| x[0].interpolate([5, 3], Resampling::Linear)),
+        row("interpolate", image(), |x| x[0].interpolate([2, 7], Resampling::LinearAligned)),
+        row("interpolate", image(), |x| x[0].interpolate([5, 2], Resampling::Nearest)),
+        row("interpolate", image(), |x| x[0].interpolate([5, 2], Resampling::NearestExact)),
+        row("upsample", image(), |x| x[0].upsample(2, Resampling::Nearest)),
+        row("upsample", vec![normal(6, &[1, 2, 3])], |x| x[0].upsample(3, Resampling::Linear)),
     ]
 }
 

@@ -9,4 +9,4 @@ mod resample;
 mod unfold;
 
 pub use options::{Conv, IntoPadding, IntoPerAxis, Padding, PerAxis, Pool};
-pub use resample::Interpolation;
+pub use resample::Resampling;

@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 /// How elements between those that there are come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Interpolation {
+pub enum Resampling {
     /// The element at `floor(i * n / size)`: PyTorch's `nearest`.
     Nearest,
     /// The element whose centre is nearest, `floor((i + 1/2) * n / size)`: PyTorch's `nearest-exact`, JAX's `nearest`.
@@ -47,14 +47,14 @@ impl Tensor {
     /// PyTorch: `torch.nn.functional.interpolate(size=..)`. JAX: `jax.image.resize(antialias=False)`.
     ///
     /// ```
-    /// # use retrograd::{Interpolation, Tensor};
+    /// # use retrograd::{Resampling, Tensor};
     /// let x = Tensor::from([0.0, 1.0]).reshape([1, 1, 2]);
-    /// assert_eq!(x.interpolate(4, Interpolation::Linear).to_vec::<f64>()?, [0.0, 0.25, 0.75, 1.0]);
-    /// assert_eq!(x.interpolate(4, Interpolation::Nearest).to_vec::<f64>()?, [0.0, 0.0, 1.0, 1.0]);
+    /// assert_eq!(x.interpolate(4, Resampling::Linear).to_vec::<f64>()?, [0.0, 0.25, 0.75, 1.0]);
+    /// assert_eq!(x.interpolate(4, Resampling::Nearest).to_vec::<f64>()?, [0.0, 0.0, 1.0, 1.0]);
     /// # Ok::<(), retrograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn interpolate(&self, size: impl IntoPerAxis, mode: Interpolation) -> Tensor {
+    pub fn interpolate(&self, size: impl IntoPerAxis, mode: Resampling) -> Tensor {
         self.resampled("interpolate", &size.into_per_axis(), mode, |size, _| Some(size))
     }
 
@@ -68,12 +68,12 @@ impl Tensor {
     /// PyTorch: `torch.nn.functional.interpolate(scale_factor=..)`. JAX: `jax.image.resize(antialias=False)`.
     ///
     /// ```
-    /// # use retrograd::{Interpolation, Tensor};
+    /// # use retrograd::{Resampling, Tensor};
     /// let x = Tensor::zeros([8, 3, 16, 16]);
-    /// assert_eq!(x.upsample([2, 3], Interpolation::Linear).shape(), [8, 3, 32, 48]);
+    /// assert_eq!(x.upsample([2, 3], Resampling::Linear).shape(), [8, 3, 32, 48]);
     /// ```
     #[track_caller]
-    pub fn upsample(&self, factor: impl IntoPerAxis, mode: Interpolation) -> Tensor {
+    pub fn upsample(&self, factor: impl IntoPerAxis, mode: Resampling) -> Tensor {
         self.resampled("upsample", &factor.into_per_axis(), mode, usize::checked_mul)
     }
 
@@ -83,7 +83,7 @@ impl Tensor {
         &self,
         operation: &'static str,
         numbers: &PerAxis,
-        mode: Interpolation,
+        mode: Resampling,
         size: fn(usize, usize) -> Option<usize>,
     ) -> Tensor {
         if self.error().is_some() {
@@ -100,7 +100,7 @@ impl Tensor {
             if spec.shape[2..].contains(&0) {
                 return Err(Misfit::shape(format!("the input {} is empty", spec.shape)));
             }
-            if matches!(mode, Interpolation::Linear | Interpolation::LinearAligned) {
+            if matches!(mode, Resampling::Linear | Resampling::LinearAligned) {
                 Domain::Floats.check(spec.dtype)?;
             }
             let numbers = numbers.positive("size", spec.shape.rank() - 2)?;
@@ -121,7 +121,7 @@ impl Tensor {
     }
 
     #[track_caller]
-    fn resampled_axis(&self, axis: usize, outputs: usize, mode: Interpolation) -> Tensor {
+    fn resampled_axis(&self, axis: usize, outputs: usize, mode: Resampling) -> Tensor {
         if self.error().is_some() {
             return self.clone();
         }
@@ -133,10 +133,10 @@ impl Tensor {
         let select =
             |places: Vec<i64>| self.index_select(axis as isize, &Tensor::from_vec(places, [outputs]));
         let half = match mode {
-            Interpolation::Nearest => 0,
-            Interpolation::NearestExact => 1,
-            Interpolation::Linear | Interpolation::LinearAligned => {
-                let aligned = mode == Interpolation::LinearAligned;
+            Resampling::Nearest => 0,
+            Resampling::NearestExact => 1,
+            Resampling::Linear | Resampling::LinearAligned => {
+                let aligned = mode == Resampling::LinearAligned;
                 let (first, second, share) = neighbours(inputs, outputs, aligned);
                 let mut column = vec![1; shape.rank()];
                 column[axis] = outputs;

@@ -1,6 +1,6 @@
 //! Rows of convolution, pooling and resampling: `convolution.py`.
 
-use retrograd::{Conv, Interpolation, Padding, Pool, Tensor};
+use retrograd::{Conv, Padding, Pool, Resampling, Tensor};
 
 use super::Row::{General, Several};
 use super::{Attrs, Row};
@@ -96,11 +96,11 @@ fn pool(a: &Attrs) -> Pool {
     if a.flag("exclude") { pool.exclude_padding() } else { pool }
 }
 
-fn mode(a: &Attrs) -> Interpolation {
+fn mode(a: &Attrs) -> Resampling {
     match a.need::<String>("mode").as_str() {
-        "nearest" => Interpolation::Nearest,
-        "nearest_exact" => Interpolation::NearestExact,
-        "linear" => Interpolation::Linear,
-        _ => Interpolation::LinearAligned,
+        "nearest" => Resampling::Nearest,
+        "nearest_exact" => Resampling::NearestExact,
+        "linear" => Resampling::Linear,
+        _ => Resampling::LinearAligned,
     }
 }

@@ -6,7 +6,7 @@ use std::ops::{Add, Mul};
 use super::layout::Matters;
 
 /// A type that reductions compute with; integers wrap.
-pub(super) trait Element:
+pub(in crate::exec::cpu) trait Element:
     Copy + PartialOrd + Add<Output = Self> + Mul<Output = Self> + 'static
 {
     /// What long sums are kept in: f64 for f32, whose 24 bits a few thousand elements would use up.
@@ -203,6 +203,6 @@ pub(super) fn in_pairs<T: Copy, const N: usize>(mut x: [T; N], pair: impl Fn(T, 
 /// Whether `x` is unordered.
 #[expect(clippy::eq_op, reason = "only NaN differs from itself, and `Element` has no `is_nan`")]
 #[inline(always)]
-pub(super) fn is_nan<T: Element>(x: T) -> bool {
+pub(in crate::exec::cpu) fn is_nan<T: Element>(x: T) -> bool {
     x != x
 }
