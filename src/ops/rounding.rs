@@ -291,3 +291,20 @@ fn greatest_number(dtype: DType) -> f64 {
         _ => f64::MAX,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_number_of_a_dtype_is_finite_and_the_next_is_not() {
+        for dtype in [DType::F16, DType::BF16, DType::F32, DType::F64] {
+            let limits = Tensor::from([f64::INFINITY, f64::NEG_INFINITY]).to_dtype(dtype);
+            let y = limits.nan_to_num(NanToNum::default()).to_vec::<f64>().unwrap();
+            let greatest = greatest_number(dtype);
+            assert_eq!(y, [greatest, -greatest], "{dtype}");
+            let beyond = Tensor::from(greatest * (1.0 + 0.003)).to_dtype(dtype).item::<f64>().unwrap();
+            assert_eq!(beyond, f64::INFINITY, "{dtype}");
+        }
+    }
+}

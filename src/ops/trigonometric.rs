@@ -118,7 +118,7 @@ fn sinc_slope(x: &Tensor, y: &Tensor) -> Tensor {
     // sum over k of (-1)^k 2k pi^2k x^(2k-1) / (2k+1)!
     let coefficient = |k: u32| {
         let factorial: f64 = (1..=2 * k + 1).map(f64::from).product();
-        let sign = if k % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = if k.is_multiple_of(2) { 1.0 } else { -1.0 };
         sign * f64::from(2 * k) * PI.powi(2 * k as i32) / factorial
     };
     let last = square.zeros_like() + coefficient(TERMS);

@@ -49,7 +49,7 @@ pub(super) fn erfinv(x: f64) -> f64 {
     let a = x.abs();
     // Exact, since `a` is at least 1/2 where it counts.
     let above = 1.0 - a;
-    if !(above > 0.0) {
+    if above <= 0.0 || above.is_nan() {
         return if above == 0.0 { x * f64::INFINITY } else { f64::NAN };
     }
     let mut y = if a < 0.9 { a } else { (-above.ln()).sqrt() };

@@ -49,7 +49,7 @@ fn lgamma_positive<R: Real>(x: R) -> R {
     let half = R::literal(0.5);
     let series = polynomial((x * x).recip(), R::FORMAT.stirling) / x;
     // (x - 1/2) log(x) - x + log(2 pi) / 2, arranged so that nothing overflows before the result.
-    let stirling = (x - half).mul_add(log - one, R::literal(0.418_938_533_204_672_74) + series);
+    let stirling = (x - half).mul_add(log - one, R::literal(0.418_938_533_204_672_7) + series);
     R::select(large, stirling, small)
 }
 

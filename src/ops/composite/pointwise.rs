@@ -38,7 +38,7 @@ impl Tensor {
     ///
     /// ```
     /// # use retrograd::Tensor;
-    /// assert_eq!(Tensor::from([2i64, 3]).float_power(-1).to_vec::<f64>()?, [0.5, 1.0 / 3.0]);
+    /// assert_eq!(Tensor::from([2i64, 4]).float_power(-1).to_vec::<f64>()?, [0.5, 0.25]);
     /// # Ok::<(), retrograd::Error>(())
     /// ```
     #[track_caller]
