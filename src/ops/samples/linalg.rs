@@ -58,8 +58,8 @@ fn determinants() -> Vec<Sample> {
         row("det", vec![normal(1, &[2, 4, 4])], |x| regular(&x[0]).det()),
         row("det", vec![normal(1, &[3, 0, 0])], |x| x[0].det()),
         row("slogdet_sign", vec![normal(1, &[2, 4, 4])], |x| regular(&x[0]).slogdet().0),
-        row("slogdet_log", vec![normal(1, &[2, 4, 4])], |x| regular(&x[0]).slogdet().1),
-        row("slogdet_log", vec![normal(1, &[3, 3])], |x| definite(&x[0]).logdet()),
+        row("slogdet", vec![normal(1, &[2, 4, 4])], |x| regular(&x[0]).slogdet().1),
+        row("logdet", vec![normal(1, &[3, 3])], |x| definite(&x[0]).logdet()),
         row("adjugate", vec![normal(1, &[4, 4]), normal(2, &[])], |x| {
             super::pull(&regular(&x[0]), &x[1], Tensor::det)
         }),
@@ -86,7 +86,7 @@ fn triangles() -> Vec<Sample> {
 fn choleskies() -> Vec<Sample> {
     vec![
         row("cholesky", vec![normal(1, &[3, 3])], |x| definite(&x[0]).cholesky()),
-        row("cholesky", vec![normal(1, &[2, 4, 4])], |x| definite(&x[0]).cholesky_upper()),
+        row("cholesky_upper", vec![normal(1, &[2, 4, 4])], |x| definite(&x[0]).cholesky_upper()),
         row("cholesky", vec![normal(1, &[0, 0])], |x| x[0].cholesky()),
         row("cholesky", vec![normal(1, &[33, 33]) * 0.2], |x| definite(&x[0]).cholesky()),
         row("cholesky_solve", vec![normal(1, &[3, 3]), normal(2, &[3, 2])], |x| {

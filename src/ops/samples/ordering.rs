@@ -1,6 +1,6 @@
 //! Rows of reductions, scans and orderings.
 
-use super::{Sample, normal, positive, rough, row};
+use super::{Sample, normal, picking, positive, rough, row};
 use crate::exec::{Direction, Running, Scan};
 use crate::ops::scan::recurrence;
 use crate::ops::{Interpolation, MatrixNorm, Order, Side};
@@ -10,7 +10,7 @@ use Order::{Ascending, Descending};
 
 /// All of them.
 pub(super) fn rows() -> Vec<Sample> {
-    [scans(), recurrences(), sorts(), quantiles(), searches(), reductions(), norms()]
+    [scans(), recurrences(), sorts(), quantiles(), searches(), counts(), reductions(), norms()]
         .into_iter()
         .flatten()
         .collect()
@@ -93,8 +93,8 @@ fn quantiles() -> Vec<Sample> {
         row("quantile", x(), |x| x[0].quantile(0.3, 1, Interpolation::Linear)),
         row("quantile", x(), |x| x[0].quantile(0.3, 0, Interpolation::Midpoint)),
         row("quantiles", x(), |x| x[0].quantiles(&[0.9, 0.0, 0.5], 1, Interpolation::Nearest)),
-        row("nanmedian", vec![Tensor::from([[1.0, f64::NAN, 3.0, 0.0], [4.0, 5.0, 7.0, 6.0]])], |x| {
-            x[0].nanmedian(1).1
+        rough("nanmedian", vec![Tensor::from([[1.0, f64::NAN, 3.0, 0.0], [4.0, 5.0, 7.0, 6.0]])], |x| {
+            x[0].nanmedian(1).0
         }),
         row("histc", x(), |x| x[0].histc(4, -1.0, 1.0)),
     ]
@@ -115,6 +115,24 @@ fn searches() -> Vec<Sample> {
     ]
 }
 
+/// Of integers, and of results whose length depends on them.
+fn counts() -> Vec<Sample> {
+    let numbers = || Tensor::from([3i64, 0, 1, 3, 1, 3]);
+    vec![
+        picking("unique", vec![Tensor::from([2.0, -1.0, 2.0, 0.5])], |x| x[0].unique()),
+        picking("unique_counts", vec![Tensor::from([2.0, -1.0, 2.0])], |x| {
+            let (values, counts) = x[0].unique_counts();
+            if values.error().is_some() { values } else { &values * counts.to_dtype(values.dtype()) }
+        }),
+        picking("unique_inverse", vec![Tensor::from([2.0, -1.0, 2.0])], |x| {
+            let (values, inverse) = x[0].unique_inverse();
+            values.index_select(0, &inverse)
+        }),
+        picking("bincount", vec![numbers()], |x| x[0].bincount(6)),
+        picking("bincount_weighted", vec![numbers(), normal(1, &[6])], |x| x[0].bincount_weighted(&x[1], 0)),
+    ]
+}
+
 fn reductions() -> Vec<Sample> {
     let x = || vec![normal(5, &[2, 3, 4])];
     let nan = || vec![Tensor::from([[1.0, f64::NAN, 3.0], [4.0, 5.0, f64::NAN]])];
@@ -127,16 +145,29 @@ fn reductions() -> Vec<Sample> {
         row("any", x(), |x| x[0].gt(1.0).any_keepdim([0, 2])),
         row("all", x(), |x| x[0].lt(1.0).all_dim([0, 2])),
         row("all", vec![normal(5, &[3, 0])], |x| x[0].all_dim(1)),
-        row("count_nonzero", x(), |x| x[0].gt(0.0).count_nonzero_dim(1)),
-        rough("nansum", nan(), |x| x[0].nansum_dim(1)),
-        rough("nanmean", nan(), |x| x[0].nanmean_dim(0)),
+        row("aminmax_dim", x(), |x| {
+            let (least, greatest) = x[0].aminmax_dim(1);
+            greatest - least
+        }),
+        row("count_nonzero", x(), |x| x[0].gt(0.0).count_nonzero()),
+        row("count_nonzero_dim", x(), |x| x[0].gt(0.0).count_nonzero_dim(1)),
+        rough("nansum", nan(), |x| x[0].nansum()),
+        rough("nanmean", nan(), |x| x[0].nanmean()),
+        row("var_keepdim", x(), |x| x[0].var_keepdim([0, 2], 1)),
+        row("std_keepdim", x(), |x| x[0].std_keepdim(1, 0)),
+        row("std_mean", x(), |x| {
+            let (std, mean) = x[0].std_mean(-1, 1);
+            std * mean
+        }),
+        rough("nansum_dim", nan(), |x| x[0].nansum_dim(1)),
+        rough("nanmean_dim", nan(), |x| x[0].nanmean_dim(0)),
         row("std", x(), |x| x[0].std_dim([0, 1], 1)),
         rough("std", vec![Tensor::from([[2.0, 2.0], [1.0, 3.0]])], |x| x[0].std_dim(1, 1)),
         row("var_mean", x(), |x| x[0].var_mean(1, 0).0),
         row("cov", vec![normal(5, &[3, 4])], |x| x[0].cov(1)),
         row("cov", vec![normal(5, &[4])], |x| x[0].cov(0)),
         row("corrcoef", vec![normal(5, &[2, 5])], |x| x[0].corrcoef().narrow(0, 0, 1).narrow(1, 1, 1)),
-        row("logsumexp", x(), |x| x[0].logsumexp_keepdim(1)),
+        row("logsumexp_keepdim", x(), |x| x[0].logsumexp_keepdim(1)),
     ]
 }
 
@@ -146,6 +177,7 @@ fn norms() -> Vec<Sample> {
     vec![
         row("vector_norm", x(), |x| x[0].vector_norm(3.0, [0, 2])),
         row("vector_norm", x(), |x| x[0].vector_norm(1.0, 1)),
+        row("vector_norm_keepdim", x(), |x| x[0].vector_norm_keepdim(3.0, [0, 2])),
         row("vector_norm", x(), |x| x[0].vector_norm(f64::INFINITY, 1)),
         row("vector_norm", x(), |x| x[0].vector_norm(f64::NEG_INFINITY, 1)),
         row("vector_norm", x(), |x| x[0].vector_norm(0.0, 1)),
