@@ -28,7 +28,7 @@ CONVOLUTIONS = {
 
 def sort():
     x = fill(1, (1_000_000,), 2)
-    return lambda: list(torch.sort(x))
+    return lambda: [torch.sort(x)[0]]
 
 
 def cumsum():

@@ -4,6 +4,13 @@
 
 #[macro_use]
 mod table;
+
+mod contraction;
+mod indexing;
+#[cfg(feature = "linalg")]
+mod linalg;
+mod ordering;
+mod pointwise;
 mod window;
 
 use std::panic::Location;

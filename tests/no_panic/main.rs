@@ -1,6 +1,12 @@
 //! No safe call panics, whatever shapes, dtypes, axes and numbers it is given, but the ones whose documentation says
 //! so: every method on every odd tensor.
 
+mod contraction;
+mod indexing;
+#[cfg(feature = "linalg")]
+mod linalg;
+mod ordering;
+mod pointwise;
 mod window;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,26 +1,8 @@
 //! What a wrong contraction is told: the equation, the letter, the lengths, and what to do next.
 
-use retrograd::{Error, MAX_RANK, Tensor};
+use retrograd::{MAX_RANK, Tensor};
 
-/// The message without its line of this file, its lines joined by ` | `.
-#[track_caller]
-fn text(error: &Error) -> String {
-    assert_eq!(error.location().map(|at| at.file()), Some(file!()), "{error}");
-    let own = |line: &&str| line.trim_start().starts_with("at ") && line.contains(file!());
-    error.to_string().lines().filter(|line| !own(line)).collect::<Vec<_>>().join("\n").replace("\n  ", " | ")
-}
-
-macro_rules! table {
-    ($($call:expr => $message:expr;)*) => {
-        let rows = [$((text($call.error().expect("an invalid tensor")), String::from($message))),*];
-        let wrong: Vec<_> = rows.iter().filter(|(got, expected)| got != expected).collect();
-        assert!(wrong.is_empty(), "{wrong:#?}");
-    };
-}
-
-fn f32s(shape: &[usize]) -> Tensor {
-    Tensor::zeros(shape)
-}
+use crate::f32s;
 
 #[test]
 fn equations_that_are_none() {

@@ -1,8 +1,8 @@
 //! No elementwise function panics, whatever it is given; `no_panic.rs` has the rest.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use retrograd::{Closeness, DType, MAX_RANK, NanToNum, Tensor, grad_only, hvp, jvp, vjp, vmap};
+
+use crate::holds;
 
 /// A tensor of every dtype in odd shapes, with numbers that are hard on arithmetic, and an invalid one.
 fn tensors() -> Vec<Tensor> {
@@ -17,16 +17,6 @@ fn tensors() -> Vec<Tensor> {
         all.push(Tensor::ones(shape));
     }
     all
-}
-
-/// Runs `call` and reads what it yields; a panic is a failure that says what was called on what.
-fn holds(what: impl Fn() -> String, call: impl FnOnce() -> Vec<Tensor>) {
-    let run = AssertUnwindSafe(|| {
-        for y in call() {
-            let _ = (y.to_vec::<f64>(), y.item::<bool>(), format!("{y} {y:?}"));
-        }
-    });
-    assert!(catch_unwind(run).is_ok(), "{} panicked", what());
 }
 
 type Unary = fn(&Tensor) -> Vec<Tensor>;

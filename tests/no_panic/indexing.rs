@@ -1,11 +1,11 @@
 //! No call of movement, indexing, masks and random choices panics, whatever it is given; as `no_panic.rs`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use retrograd::{
     DType, GridOrder, IncludeSelf, MAX_RANK, PadMode, PutMode, Replacement, Rng, ScatterReduce, Tensor,
     grad_only, hvp, jvp, vjp, vmap,
 };
+
+use crate::holds;
 
 /// A tensor of every odd shape and some dtypes, with numbers that are hard on arithmetic, and an invalid one.
 fn tensors() -> Vec<Tensor> {
@@ -22,16 +22,6 @@ fn tensors() -> Vec<Tensor> {
         all.push(Tensor::ones(shape));
     }
     all
-}
-
-/// Runs `call` and reads what it yields; a panic is a failure that says what was called on what.
-fn holds(what: impl Fn() -> String, call: impl FnOnce() -> Vec<Tensor>) {
-    let run = AssertUnwindSafe(|| {
-        for y in call() {
-            let _ = (y.to_vec::<f64>(), format!("{y:?}"));
-        }
-    });
-    assert!(catch_unwind(run).is_ok(), "{} panicked", what());
 }
 
 type Along = fn(&Tensor, isize) -> Vec<Tensor>;

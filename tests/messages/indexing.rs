@@ -1,37 +1,8 @@
 //! What a wrong call of movement, indexing, masks and random choices is told; as `messages.rs`.
 
-use retrograd::{
-    Error, GridOrder, IncludeSelf, PadMode, PutMode, Replacement, Rng, ScatterReduce, Tensor, vmap,
-};
+use retrograd::{GridOrder, IncludeSelf, PadMode, PutMode, Replacement, Rng, ScatterReduce, Tensor, vmap};
 
-/// The message without its lines of this file, which must be there; the others joined by ` | `.
-#[track_caller]
-fn said(x: &Tensor) -> String {
-    let error = x.error().expect("an invalid tensor");
-    assert_eq!(error.location().map(|at| at.file()), Some(file!()), "{error}");
-    joined(error)
-}
-
-fn joined(error: &Error) -> String {
-    let own = |line: &&str| line.trim_start().starts_with("at ") && line.contains(file!());
-    error.to_string().lines().filter(|line| !own(line)).map(str::trim_start).collect::<Vec<_>>().join(" | ")
-}
-
-macro_rules! table {
-    ($($call:expr => $message:expr;)*) => {
-        let rows = [$((said(&$call), String::from($message))),*];
-        let wrong: Vec<_> = rows.iter().filter(|(got, expected)| got != expected).collect();
-        assert!(wrong.is_empty(), "{wrong:#?}");
-    };
-}
-
-fn f32s(shape: &[usize]) -> Tensor {
-    Tensor::zeros(shape)
-}
-
-fn i64s(shape: &[usize]) -> Tensor {
-    Tensor::zeros(shape).i64()
-}
+use crate::{f32s, i64s};
 
 #[test]
 fn repeating_and_turning() {
@@ -149,7 +120,7 @@ fn what_must_have_a_value_says_so() {
     for (what, read) in reads {
         let error = vmap(read).call(&f32s(&[2, 3]), ()).expect_err("has no value");
         let expected = "inside vmap a tensor stands for 2 examples at once and has no single value";
-        assert!(joined(&error).contains(&format!("{what}: {expected}")), "{error}");
+        assert!(error.to_string().contains(&format!("{what}: {expected}")), "{error}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! No reduction, scan or ordering panics, whatever it is given. The style is that of `no_panic.rs`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use retrograd::{DType, Interpolation, MAX_RANK, MatrixNorm, Order, Side, Tensor, grad_only, jvp, vmap};
+
+use crate::holds;
 
 /// Axes inside, outside and far outside.
 const AXES: [isize; 6] = [0, 1, -1, 7, isize::MAX, isize::MIN];
@@ -20,16 +20,6 @@ fn tensors() -> Vec<Tensor> {
         all.push(Tensor::ones(&shape[..]));
     }
     all
-}
-
-/// Runs `call` and reads what it yields; a panic is a failure that says what was called on what.
-fn holds(what: impl Fn() -> String, call: impl FnOnce() -> Vec<Tensor>) {
-    let run = AssertUnwindSafe(|| {
-        for y in call() {
-            let _ = (y.to_vec::<f64>(), format!("{y} {y:?}"));
-        }
-    });
-    assert!(catch_unwind(run).is_ok(), "{} panicked", what());
 }
 
 fn pair((a, b): (Tensor, Tensor)) -> Vec<Tensor> {

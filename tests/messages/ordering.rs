@@ -2,26 +2,7 @@
 
 use retrograd::{Interpolation, MatrixNorm, Order, Side, Tensor, vmap};
 
-/// An operation's error without its line, which is in this file, joined by ` | `.
-#[track_caller]
-fn said(x: &Tensor) -> String {
-    let error = x.error().expect("an invalid tensor");
-    assert_eq!(error.location().map(|at| at.file()), Some(file!()), "{error}");
-    let own = |line: &&str| line.trim_start().starts_with("at ") && line.contains(file!());
-    error.to_string().lines().filter(|line| !own(line)).collect::<Vec<_>>().join("\n").replace("\n  ", " | ")
-}
-
-macro_rules! table {
-    ($($call:expr => $message:expr;)*) => {
-        let rows = [$((said(&$call), String::from($message))),*];
-        let wrong: Vec<_> = rows.iter().filter(|(got, expected)| got != expected).collect();
-        assert!(wrong.is_empty(), "{wrong:#?}");
-    };
-}
-
-fn f32s(shape: &[usize]) -> Tensor {
-    Tensor::zeros(shape)
-}
+use crate::f32s;
 
 #[test]
 fn scans() {
