@@ -64,26 +64,22 @@ impl Planes {
         kind * self.images * self.plane()
     }
 
-    /// Writes the planes of a channel of an image.
+    /// Writes the planes of a channel of an image. Places without a position are left alone: they are the same ones
+    /// for all images and channels, and zero from the start.
     ///
     /// # Safety
     /// `from` is the channel, `to` the channel's planes.
-    pub(super) unsafe fn fill<T: Copy + Default>(&self, image: usize, from: *const T, to: *mut T) {
+    pub(super) unsafe fn fill<T: Copy>(&self, image: usize, from: *const T, to: *mut T) {
         let [planes, rows, columns] = &self.axes;
         for kind in positions(self.kinds()) {
-            // SAFETY: the caller's promise.
-            let mut to = unsafe { to.add(self.start(kind) + image * self.plane()) };
-            for plane in 0..planes.len {
-                let plane = planes.position(kind[0], plane);
-                for row in 0..rows.len {
-                    let row = plane.zip(rows.position(kind[1], row));
-                    let from = row
-                        .map(|(plane, row)| from.wrapping_add((plane * rows.source + row) * columns.source));
+            let start = self.start(kind) + image * self.plane();
+            for (plane, row) in (0..planes.len).flat_map(|plane| (0..rows.len).map(move |row| (plane, row))) {
+                let seen = planes.position(kind[0], plane).zip(rows.position(kind[1], row));
+                if let Some((seen_plane, seen_row)) = seen {
+                    let at = (seen_plane * rows.source + seen_row) * columns.source;
+                    let place = start + (plane * rows.len + row) * columns.len;
                     // SAFETY: the caller's promise: the row lies in the channel, and the planes have room for it.
-                    unsafe {
-                        columns.fill(kind[2], from, to);
-                        to = to.add(columns.len);
-                    }
+                    unsafe { columns.fill(kind[2], from.add(at), to.add(place)) };
                 }
             }
         }
@@ -97,29 +93,24 @@ impl Axis {
         usize::try_from(position).ok().filter(|&position| position < self.source)
     }
 
-    /// Writes a row of a plane; zeros without a source.
+    /// Writes those elements of a row of a plane that have a position.
     ///
     /// # Safety
     /// `from` has the positions of the axis, `to` room for the elements of a plane.
-    unsafe fn fill<T: Copy + Default>(&self, kind: usize, from: Option<*const T>, to: *mut T) {
-        // SAFETY: the caller's promise.
-        let to = unsafe { std::slice::from_raw_parts_mut(to, self.len) };
-        let Some(from) = from else { return to.fill(T::default()) };
+    unsafe fn fill<T: Copy>(&self, kind: usize, from: *const T, to: *mut T) {
         let (start, stride) = (self.starts[kind], self.stride as isize);
         // Elements `first..end` are inside.
         let first = ((-start).max(0) as usize).div_ceil(self.stride).min(self.len);
         let inside = (self.source as isize - start).max(0) as usize;
         let end = inside.div_ceil(self.stride).min(self.len).max(first);
-        to[..first].fill(T::default());
-        to[end..].fill(T::default());
         // SAFETY: as computed, all of these positions lie on the axis.
         unsafe {
             if stride == 1 {
                 let from = from.offset(start + first as isize);
-                std::ptr::copy_nonoverlapping(from, to[first..].as_mut_ptr(), end - first);
+                std::ptr::copy_nonoverlapping(from, to.add(first), end - first);
             } else {
-                for (u, to) in to.iter_mut().enumerate().take(end).skip(first) {
-                    *to = *from.offset(start + u as isize * stride);
+                for u in first..end {
+                    *to.add(u) = *from.offset(start + u as isize * stride);
                 }
             }
         }
