@@ -4,12 +4,20 @@
 //!
 #![doc = include_str!("../docs/readme_example.md")]
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `linalg`: what factors matrices, for f32 and f64 and any batch of them, with derivatives of any order: `inv`,
+//!   `solve`, `solve_triangular`, `det`, `slogdet`, `logdet`, `cholesky`, `cholesky_upper`, `cholesky_solve`,
+//!   `cholesky_inverse`, and negative powers in [`Tensor::matrix_power`]. It brings the crate `faer`.
+//!
 //! # The house
 //!
 //! | folder | what |
 //! |---|---|
 //! | `tensor/` | what a value is: [`Tensor`], [`Shape`], [`DType`], [`tree`], [`Rng`] |
-//! | `ops/` | what can be computed: every law of every primitive; the methods of [`Tensor`] |
+//! | `ops/` | what can be computed: the laws of every primitive; what is composed of them; the methods of [`Tensor`] |
 //! | `autodiff/` | how it is derived: levels, [`grad`], [`vjp`], [`jvp`], [`vmap`], [`jacobian`], [`hessian`], [`gradcheck`] |
 //! | `graph/` | how a function is recorded |
 //! | `exec/` | where it runs: kernel classes, the CPU backend, the reference interpreter |
