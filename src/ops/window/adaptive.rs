@@ -146,7 +146,7 @@ impl Tensor {
         let each = shape[lead.rank()..].iter().map(|&n| n as usize).product();
         let zeros = Tensor::splat(self.spec().with_shape(result), 0.into());
         let zeros = flat(&zeros, size.iter().product());
-        zeros.scatter(-1, &flat(indices, each), &flat(self, each)).reshape(result)
+        zeros.scatter(-1, &flat(indices, each), flat(self, each)).reshape(result)
     }
 }
 

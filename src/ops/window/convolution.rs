@@ -246,7 +246,7 @@ impl Tensor {
         let mut y = bind(&fitted.convolution, &[&images, weight]);
         if let Some(bias) = &options.bias {
             let column: Vec<usize> = std::iter::once(fitted.channels).chain(vec![1; rank]).collect();
-            y = y + bias.reshape(column);
+            y += bias.reshape(column);
         }
         if shape.rank() == rank + 1 { y.squeeze(0) } else { y }
     }

@@ -26,8 +26,8 @@ fn geometries() -> impl Strategy<Value = (Convolution, Sizes)> {
             dilation: one,
             before: [0; MAX_AXES],
         };
-        for axis in MAX_AXES - rank..MAX_AXES {
-            let (kernel, stride, dilation, output, before, after) = axes[axis];
+        for (axis, own) in axes.into_iter().enumerate().skip(MAX_AXES - rank) {
+            let (kernel, stride, dilation, output, before, after) = own;
             // Small planes along all axes but the last.
             let output = if axis + 1 < MAX_AXES { output.div_ceil(6) } else { output };
             let seen = (output - 1) * stride + (kernel - 1) * dilation + 1;
