@@ -1,8 +1,8 @@
 //! No contraction panics, whatever equation, shapes, dtypes and numbers it is given.
 
-use retrograd::{DType, MAX_RANK, Tensor, grad_only, jvp, vjp, vmap};
+use retrograd::{DType, MAX_RANK, Tensor};
 
-use crate::holds;
+use crate::{derivatives, holds};
 
 fn tensors() -> Vec<Tensor> {
     let numbers = [f64::NAN, 0.0, -1.5, f64::INFINITY, 1e300, -0.0, 2.0];
@@ -82,17 +82,6 @@ const BINARY: &[(&str, Binary)] = &[
     ("vecdot", |a, b| a.vecdot(b, -1)),
     ("einsum of three", |a, b| Tensor::einsum("...i,...i,...j->...j", &[a, b, a])),
 ];
-
-/// What derivatives are made of; errors are allowed, panics are not.
-fn derivatives(f: &dyn Fn(&Tensor) -> Tensor, x: &Tensor) -> Vec<Tensor> {
-    let mut all = vec![f(x)];
-    all.extend(vjp(f).call(x, ()).and_then(|(y, pull)| pull.call(&y)).ok());
-    all.extend(jvp(f).call(x, x, ()).ok().map(|(_, dy)| dy));
-    all.extend(vmap(f).call(x, ()).ok());
-    let slope = |x: &Tensor| grad_only(|x: &Tensor| f(x).sum()).call(x, ()).map(|dx| dx.sum());
-    all.extend(grad_only(slope).call(x, ()).ok());
-    all
-}
 
 #[test]
 fn contractions_of_odd_tensors() {

@@ -2,10 +2,9 @@
 
 use retrograd::{
     DType, GridOrder, IncludeSelf, MAX_RANK, PadMode, PutMode, Replacement, Rng, ScatterReduce, Tensor,
-    grad_only, hvp, jvp, vjp, vmap,
 };
 
-use crate::holds;
+use crate::{derivatives, holds, nth};
 
 /// A tensor of every odd shape and some dtypes, with numbers that are hard on arithmetic, and an invalid one.
 fn tensors() -> Vec<Tensor> {
@@ -222,23 +221,8 @@ fn methods() {
     }
 }
 
-/// What the derivatives of a function are made of, in every mode; errors are allowed, panics are not.
-fn derivatives(f: &dyn Fn(&Tensor) -> Tensor, x: &Tensor) -> Vec<Tensor> {
-    let sum = |x: &Tensor| f(x).sum();
-    let mut all = Vec::new();
-    all.extend(grad_only(sum).call(x, ()).ok());
-    all.extend(vjp(f).call(x, ()).and_then(|(y, pull)| pull.call(&y)).ok());
-    all.extend(jvp(f).call(x, x, ()).ok().map(|(_, dy)| dy));
-    all.extend(vmap(f).call(x, ()).ok());
-    all.extend(hvp(sum).call(x, x, ()).ok());
-    all
-}
-
 #[test]
 fn derivatives_of_methods() {
-    let nth = |mut parts: Vec<Tensor>, at: usize| {
-        if at < parts.len() { parts.swap_remove(at) } else { Tensor::from(0.0) }
-    };
     for x in tensors().into_iter().filter(|x| x.error().is_some() || x.dtype() == DType::F64) {
         for axis in [0, -1, 7] {
             for (name, method) in ALONG {

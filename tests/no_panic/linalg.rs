@@ -1,8 +1,8 @@
 //! No linear algebra panics, whatever shapes, dtypes and numbers it is given.
 
-use retrograd::{DType, MAX_RANK, Tensor, Triangle, grad_only, jvp, vjp, vmap};
+use retrograd::{DType, MAX_RANK, Tensor, Triangle};
 
-use crate::holds;
+use crate::{derivatives, holds};
 
 fn tensors() -> Vec<Tensor> {
     let numbers = [f64::NAN, 0.0, -1.5, f64::INFINITY, 1e300, -0.0, 2.0];
@@ -53,17 +53,6 @@ const BINARY: &[(&str, Binary)] = &[
     ("solve_triangular with ones", |a, b| a.solve_triangular(b, Triangle::Upper.unit_diagonal())),
     ("cholesky_solve", |a, b| a.cholesky_solve(b, Triangle::Lower)),
 ];
-
-/// What derivatives are made of; errors are allowed, panics are not.
-fn derivatives(f: &dyn Fn(&Tensor) -> Tensor, x: &Tensor) -> Vec<Tensor> {
-    let mut all = vec![f(x)];
-    all.extend(vjp(f).call(x, ()).and_then(|(y, pull)| pull.call(&y)).ok());
-    all.extend(jvp(f).call(x, x, ()).ok().map(|(_, dy)| dy));
-    all.extend(vmap(f).call(x, ()).ok());
-    let slope = |x: &Tensor| grad_only(|x: &Tensor| f(x).sum()).call(x, ()).map(|dx| dx.sum());
-    all.extend(grad_only(slope).call(x, ()).ok());
-    all
-}
 
 #[test]
 fn linear_algebra_of_odd_tensors() {

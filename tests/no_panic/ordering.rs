@@ -1,8 +1,8 @@
 //! No reduction, scan or ordering panics, whatever it is given. The style is that of `no_panic.rs`.
 
-use retrograd::{DType, Interpolation, MAX_RANK, MatrixNorm, Order, Side, Tensor, grad_only, jvp, vmap};
+use retrograd::{DType, Interpolation, MAX_RANK, MatrixNorm, Order, Side, Tensor};
 
-use crate::holds;
+use crate::{derivatives, holds};
 
 /// Axes inside, outside and far outside.
 const AXES: [isize; 6] = [0, 1, -1, 7, isize::MAX, isize::MIN];
@@ -131,19 +131,6 @@ fn methods_of_two_tensors() {
             }
         }
     }
-}
-
-/// The derivatives of a function in both modes and under `vmap`; errors are allowed, panics are not.
-fn derivatives(f: &dyn Fn(&Tensor) -> Tensor, x: &Tensor) -> Vec<Tensor> {
-    let loss = |x: &Tensor| f(x).f64().sum();
-    let gradient = grad_only(loss).call(x, ());
-    let second = grad_only(|x: &Tensor| {
-        grad_only(loss).call(x, ()).map_or_else(|_| Tensor::from(0.0), |dx| dx.f64().sum())
-    })
-    .call(x, ());
-    let forward = jvp(|x: &Tensor| f(x)).call(x, x, ()).map(|(_, dy)| dy);
-    let mapped = vmap(|x: &Tensor| f(x)).call(x, ());
-    [gradient, second, forward, mapped].into_iter().flatten().collect()
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! No elementwise function panics, whatever it is given; `no_panic.rs` has the rest.
 
-use retrograd::{Closeness, DType, MAX_RANK, NanToNum, Tensor, grad_only, hvp, jvp, vjp, vmap};
+use retrograd::{Closeness, DType, MAX_RANK, NanToNum, Tensor};
 
-use crate::holds;
+use crate::{derivatives, holds};
 
 /// A tensor of every dtype in odd shapes, with numbers that are hard on arithmetic, and an invalid one.
 fn tensors() -> Vec<Tensor> {
@@ -108,18 +108,6 @@ fn functions_of_two_tensors() {
             }
         }
     }
-}
-
-/// What the derivatives of a function are made of, in every mode; errors are allowed, panics are not.
-fn derivatives(f: &dyn Fn(&Tensor) -> Tensor, x: &Tensor) -> Vec<Tensor> {
-    let sum = |x: &Tensor| f(x).sum();
-    let mut all = Vec::new();
-    all.extend(grad_only(sum).call(x, ()).ok());
-    all.extend(vjp(f).call(x, ()).and_then(|(y, pull)| pull.call(&y)).ok());
-    all.extend(jvp(f).call(x, x, ()).ok().map(|(_, dy)| dy));
-    all.extend(vmap(f).call(x, ()).ok());
-    all.extend(hvp(sum).call(x, x, ()).ok());
-    all
 }
 
 #[test]
