@@ -80,7 +80,8 @@ pub(super) trait Number: Copy + Default + 'static {
 /// Numbers that may be read behind the last one asked for: the widest tile of [`Shifted`], 8 registers of 16.
 pub(super) const SLACK: usize = 128;
 
-/// Sums that are computed at once: 8 x 3 registers of the 32 that AVX-512 has, 4 x 2 of 16.
+/// Sums that are computed at once: 8 x 3 registers of the 32 that AVX-512 has, 4 x 2 of 16 (LLVM spills 4 x 3: half as
+/// fast).
 const fn block(isa: Isa) -> usize {
     if matches!(isa, Isa::Avx512) { 8 } else { 4 }
 }
