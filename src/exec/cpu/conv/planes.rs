@@ -71,6 +71,12 @@ impl Planes {
     /// `from` is the channel, `to` the channel's planes.
     pub(super) unsafe fn fill<T: Copy>(&self, image: usize, from: *const T, to: *mut T) {
         let [planes, rows, columns] = &self.axes;
+        if self.axes.iter().all(Axis::is_whole) {
+            // SAFETY: the caller's promise: the one plane is the channel.
+            return unsafe {
+                std::ptr::copy_nonoverlapping(from, to.add(image * self.plane()), self.plane());
+            };
+        }
         for kind in positions(self.kinds()) {
             let start = self.start(kind) + image * self.plane();
             for (plane, row) in (0..planes.len).flat_map(|plane| (0..rows.len).map(move |row| (plane, row))) {
@@ -87,6 +93,11 @@ impl Planes {
 }
 
 impl Axis {
+    /// Whether its one plane is all of it, without padding.
+    fn is_whole(&self) -> bool {
+        self.starts == [0] && self.stride == 1 && self.len == self.source
+    }
+
     /// The position of an element of a plane, unless it lies outside.
     fn position(&self, kind: usize, element: usize) -> Option<usize> {
         let position = self.starts[kind] + (element * self.stride) as isize;
