@@ -39,6 +39,8 @@ pub(super) struct Row {
     pub(super) from: usize,
     /// Where it goes in `y`, in elements.
     pub(super) to: usize,
+    /// Elements of `y` behind the row that later rows write: a register may be stored whole across its end.
+    pub(super) spare: usize,
 }
 
 /// Sums over positions: `total[m][j] += sum over t of x[offsets[m] + place(t)] * y[t][j]`.
@@ -80,26 +82,41 @@ pub(super) trait Number: Copy + Default + 'static {
 /// Numbers that may be read behind the last one asked for: the widest tile of [`Shifted`], 8 registers of 16.
 pub(super) const SLACK: usize = 128;
 
-/// Sums that are computed at once: 8 x 3 registers of the 32 that AVX-512 has, 4 x 2 of 16 (LLVM spills 4 x 3: half as
-/// fast).
+/// Sums that are computed at once: 8 x 3 registers of the 32 that AVX-512 has, 6 x 2 of AVX2's 16 (4 x 2 wait for their
+/// sums: 5 % slower; LLVM spills 4 x 3: half as fast), 4 x 2 elsewhere.
 const fn block(isa: Isa) -> usize {
-    if matches!(isa, Isa::Avx512) { 8 } else { 4 }
+    match isa {
+        Isa::Avx512 => 8,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => 6,
+        _ => 4,
+    }
 }
 
 /// How many sums a block with so many left has room for.
 fn room(left: usize, block: usize) -> usize {
-    if left >= block { block } else { left.next_power_of_two() }
+    if left > 4 { block } else { left.next_power_of_two() }
 }
 
-/// Lays out coefficients for [`Number::shifted`]: `[block][k][m]`, the last block narrower, zeros where sums lack.
-pub(super) fn pack<T: Number>(isa: Isa, sums: usize, depth: usize, at: impl Fn(usize, usize) -> T) -> Vec<T> {
+/// Lays out coefficients for [`Number::shifted`]: `[block][channel][element][m]`, the last block narrower, zeros where
+/// sums lack. `at` yields that of a channel, an element and a sum.
+pub(super) fn pack<T: Number>(
+    isa: Isa,
+    sums: usize,
+    channels: usize,
+    elements: &[usize],
+    at: impl Fn(usize, usize, usize) -> T,
+) -> Vec<T> {
     let block = block(isa);
-    let mut packed = Vec::with_capacity(sums.next_multiple_of(block) * depth);
+    let mut packed = Vec::with_capacity((sums + block) * channels * elements.len());
     let mut first = 0;
     while first < sums {
         let room = room(sums - first, block);
-        for k in 0..depth {
-            packed.extend((first..first + room).map(|m| if m < sums { at(k, m) } else { T::default() }));
+        for channel in 0..channels {
+            for &element in elements {
+                let of_sum = |m| if m < sums { at(channel, element, m) } else { T::default() };
+                packed.extend((first..first + room).map(of_sum));
+            }
         }
         first += room;
     }
@@ -152,7 +169,7 @@ unsafe fn shifted_avx512<X: Vector>(job: &Shifted<'_, X::Number>) {
 #[target_feature(enable = "avx2,fma")]
 unsafe fn shifted_avx2<X: Vector>(job: &Shifted<'_, X::Number>) {
     // SAFETY: the caller's promise.
-    unsafe { shifted::<X, 4, 2, 2, 4>(job, block(Isa::Avx2)) }
+    unsafe { shifted::<X, 6, 2, 2, 4>(job, block(Isa::Avx2)) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -166,7 +183,7 @@ unsafe fn outer_avx512<X: Vector>(job: &Outer<'_, X::Number>) {
 #[target_feature(enable = "avx2,fma")]
 unsafe fn outer_avx2<X: Vector>(job: &Outer<'_, X::Number>) {
     // SAFETY: the caller's promise.
-    unsafe { outer::<X, 4, 2>(job) }
+    unsafe { outer::<X, 6, 2>(job) }
 }
 
 /// Whole blocks of `M` sums, `V` registers of positions at a time, then what is left in narrower ones.
@@ -188,10 +205,10 @@ unsafe fn shifted<X: Vector, const M: usize, const V: usize, const V4: usize, co
         }
         while first < job.sums {
             match room(job.sums - first, block) {
-                8 => sweep::<X, M, V>(job, first, 1),
                 4 => sweep::<X, 4, V4>(job, first, 1),
                 2 => sweep::<X, 2, V2>(job, first, 1),
-                _ => sweep::<X, 1, 8>(job, first, 1),
+                1 => sweep::<X, 1, 8>(job, first, 1),
+                _ => sweep::<X, M, V>(job, first, 1),
             }
             first += room(job.sums - first, block);
         }
@@ -224,8 +241,9 @@ unsafe fn sweep<X: Vector, const M: usize, const V: usize>(
             unsafe {
                 let a = job.a.as_ptr().add(sum * depth);
                 let sums = sum_tile::<X, M, V>(a, job.b.add(start), job.offsets);
-                let mut lanes = MaybeUninit::<[[X; V]; M]>::uninit();
-                lanes.write(sums);
+                // One register more, since a whole one may be read across the end.
+                let mut lanes = MaybeUninit::<([[X; V]; M], X)>::uninit();
+                lanes.write((sums, X::zero()));
                 store_tile::<X, M, V>(job, lanes.as_ptr().cast(), sum, start, &job.rows[row..end]);
             }
         }
@@ -290,7 +308,8 @@ unsafe fn store_tile<X: Vector, const M: usize, const V: usize>(
                 let from_lanes = lanes.add(m * tile + (from - start));
                 let to = job.y.add((first + m) * job.stride + row.to + (from - row.from) * job.step);
                 if job.step == 1 {
-                    copy_lanes::<X>(from_lanes, to, len);
+                    let spare = row.from + job.width + row.spare - (from + len);
+                    copy_lanes::<X>(from_lanes, to, len, spare);
                 } else {
                     for i in 0..len {
                         *to.add(i * job.step) = *from_lanes.add(i);
@@ -302,13 +321,13 @@ unsafe fn store_tile<X: Vector, const M: usize, const V: usize>(
 }
 
 /// # Safety
-/// `len` numbers may be read and written.
+/// `len` numbers may be read and written, `spare` more written, and a register read that begins before the end.
 #[inline(always)]
-unsafe fn copy_lanes<X: Vector>(from: *const X::Number, to: *mut X::Number, len: usize) {
+unsafe fn copy_lanes<X: Vector>(from: *const X::Number, to: *mut X::Number, len: usize, spare: usize) {
     let mut at = 0;
     // SAFETY: the caller's promise.
     unsafe {
-        while at + X::LANES <= len {
+        while at < len && at + X::LANES <= len + spare {
             X::load(from.add(at)).store(to.add(at));
             at += X::LANES;
         }

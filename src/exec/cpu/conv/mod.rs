@@ -107,7 +107,7 @@ unsafe fn slide<T: Number>(plan: &Plan, sizes: &Sizes, source: *const T, weight:
         // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(y, sizes.images * image_stride) }.fill(T::default());
     }
-    let mut scratch = vec![T::default(); read * planes.channel() + SLACK];
+    let mut scratch = vec![T::default(); planes.room(*read) + SLACK];
     let offsets: Vec<Vec<usize>> = plan.passes.iter().map(|pass| pass.offsets(planes, *read)).collect();
     for group in 0..sizes.groups {
         // SAFETY: the caller's promise.
@@ -115,6 +115,8 @@ unsafe fn slide<T: Number>(plan: &Plan, sizes: &Sizes, source: *const T, weight:
             plan.passes.iter().map(|pass| unsafe { pack_weight(plan, pass, sizes, group, weight) }).collect();
         for first in (0..sizes.images).step_by(planes.images) {
             let images = planes.images.min(sizes.images - first);
+            // Channels that are whole planes are copied too: read in place, from beyond the second-level cache, they
+            // take 6 % longer (16 -> 32 channels of 28 x 28).
             for (image, channel) in (0..images).flat_map(|i| (0..*read).map(move |c| (i, c))) {
                 let at = ((first + image) * sizes.groups + group) * read + channel;
                 // SAFETY: the caller's promise; the scratch has room for all channels.
@@ -154,15 +156,13 @@ unsafe fn pack_weight<T: Number>(
     group: usize,
     weight: *const T,
 ) -> Vec<T> {
-    let elements = pass.elements.len();
-    let at = |k: usize, m: usize| {
-        let (channel, element) = (k / elements, pass.elements[k % elements]);
+    let at = |channel: usize, element: usize, m: usize| {
         let (o, c) = if plan.transposed { (channel, m) } else { (m, channel) };
         let o = group * sizes.group_outputs() + o;
         // SAFETY: the caller's promise; the weight has the channels and the element.
         unsafe { *weight.add((o * sizes.depth + c) * plan.kernel + element) }
     };
-    pack(isa(), plan.computed, plan.read * elements, at)
+    pack(isa(), plan.computed, plan.read, &pass.elements, at)
 }
 
 /// Positions of a stretch: a block of them stays in the nearest cache with a few dozen channels.
@@ -179,8 +179,9 @@ unsafe fn weigh<T: Number>(windows: &Windows, sizes: &Sizes, x: *const T, y: *co
         stride: 1,
         len: (output[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1,
         source: input[axis],
+        shared: 0,
     });
-    let planes = Planes::new(axes, 1);
+    let planes = Planes::new(axes, 1, 1);
     let (depth, columns, outputs) = (sizes.depth, sizes.group_outputs(), count(output));
     let scaled = |position: Extents, by: Extents| std::array::from_fn(|axis| position[axis] * by[axis]);
     let offsets: Vec<usize> = (0..depth)
@@ -194,7 +195,7 @@ unsafe fn weigh<T: Number>(windows: &Windows, sizes: &Sizes, x: *const T, y: *co
             Stretch { place, len: STRETCH.min(output[2] - column) }
         })
         .collect();
-    let mut scratch = vec![T::default(); depth * planes.channel()];
+    let mut scratch = vec![T::default(); planes.room(depth)];
     let mut turned = vec![T::default(); outputs * columns];
     let mut total = vec![T::default(); offsets.len() * columns];
     for group in 0..sizes.groups {
@@ -202,15 +203,17 @@ unsafe fn weigh<T: Number>(windows: &Windows, sizes: &Sizes, x: *const T, y: *co
         for image in 0..sizes.images {
             // SAFETY: the caller's promise; channels and places are those of the tensors and of the scratch.
             unsafe {
-                for channel in 0..depth {
-                    let at = (image * sizes.groups + group) * depth + channel;
-                    let to = scratch.as_mut_ptr().add(channel * planes.channel());
-                    planes.fill(0, x.add(at * count(input)), to);
+                let x = x.add((image * sizes.groups + group) * depth * count(input));
+                if !planes.is_whole() {
+                    for channel in 0..depth {
+                        let to = scratch.as_mut_ptr().add(channel * planes.channel());
+                        planes.fill(0, x.add(channel * count(input)), to);
+                    }
                 }
                 let y = y.add((image * sizes.groups + group) * columns * outputs);
                 transpose::matrix(y, columns, outputs, turned.as_mut_ptr());
                 let job = Outer {
-                    x: scratch.as_ptr(),
+                    x: if planes.is_whole() { x } else { scratch.as_ptr() },
                     offsets: &offsets,
                     stretches: &stretches,
                     step: stride[2],

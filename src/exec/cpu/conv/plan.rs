@@ -51,8 +51,9 @@ impl Plan {
             stride: stride[axis],
             len: output[axis] + reach(axis, kernel[axis] - 1) / stride[axis],
             source: windows.input[axis],
+            shared: 0,
         });
-        let planes = Planes::new(axes, sizes.images);
+        let planes = Planes::new(axes, output[2], sizes.images);
         let place = |element: Extents| {
             let kind = std::array::from_fn(|axis| {
                 let residue = reach(axis, element[axis]) % stride[axis];
@@ -85,7 +86,8 @@ impl Plan {
     pub(super) fn input(windows: &Windows, sizes: &Sizes) -> Plan {
         let sights: [Sight; MAX_AXES] = std::array::from_fn(|axis| Sight::new(windows, axis));
         let axes = std::array::from_fn(|axis| sights[axis].axis(windows.output[axis]));
-        let planes = Planes::new(axes, sizes.images);
+        let width = sights[2].residues.iter().map(|residue| residue.count).max().unwrap_or(0);
+        let planes = Planes::new(axes, width, sizes.images);
         let mut passes = Vec::new();
         for residue in positions(std::array::from_fn(|axis| sights[axis].residues.len())) {
             let own: [&Residue; MAX_AXES] = std::array::from_fn(|axis| &sights[axis].residues[residue[axis]]);
@@ -130,9 +132,11 @@ impl Pass {
     /// The rows of so many images, `plane` positions apart and `stride` elements of the result.
     pub(super) fn rows_of(&self, images: usize, plane: usize, stride: usize) -> Vec<Row> {
         let of_image = |image: usize| {
-            self.rows
-                .iter()
-                .map(move |row| Row { from: image * plane + row.from, to: image * stride + row.to })
+            self.rows.iter().map(move |row| Row {
+                from: image * plane + row.from,
+                to: image * stride + row.to,
+                ..*row
+            })
         };
         (0..images).flat_map(of_image).collect()
     }
@@ -147,7 +151,8 @@ fn rows(planes: &Planes, shape: Extents, target: impl Fn(Extents) -> Extents, re
     let row = |position: Extents| {
         let target = target(position);
         let to = (0..MAX_AXES).fold(0, |flat, axis| flat * result[axis] + target[axis]);
-        Row { from: planes.shift(position), to }
+        let spare = if shape == result { count(result) - (to + result[2]) } else { 0 };
+        Row { from: planes.shift(position), to, spare }
     };
     positions([shape[0], shape[1], 1]).map(row).collect()
 }
@@ -203,6 +208,6 @@ impl Sight {
     }
 
     fn axis(&self, source: usize) -> Axis {
-        Axis { starts: vec![self.lowest], stride: 1, len: self.len, source }
+        Axis { starts: vec![self.lowest], stride: 1, len: self.len, source, shared: 0 }
     }
 }

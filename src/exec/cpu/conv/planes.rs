@@ -15,6 +15,8 @@ pub(super) struct Axis {
     pub(super) len: usize,
     /// Positions of the axis.
     pub(super) source: usize,
+    /// Zeros at the end of a plane that are those at the beginning of the next one.
+    pub(super) shared: usize,
 }
 
 /// Layout of `channels` channels of `images` images: `[channel][plane][image][element]`.
@@ -27,14 +29,17 @@ pub(super) struct Planes {
 const POSITIONS: usize = 512;
 
 impl Planes {
-    pub(super) fn new(axes: [Axis; MAX_AXES], images: usize) -> Planes {
+    /// Planes of whose rows the first `width` elements are apart.
+    pub(super) fn new([planes, rows, columns]: [Axis; MAX_AXES], width: usize, images: usize) -> Planes {
+        let axes = [planes, rows, columns.sharing(width)];
         let mut planes = Planes { axes, images: 1 };
         planes.images = POSITIONS.div_ceil(planes.plane().max(1)).clamp(1, images.max(1));
         planes
     }
 
+    /// Elements from the beginning of one plane of an axis to that of the next.
     fn lengths(&self) -> Extents {
-        std::array::from_fn(|axis| self.axes[axis].len)
+        std::array::from_fn(|axis| self.axes[axis].len - self.axes[axis].shared)
     }
 
     fn kinds(&self) -> Extents {
@@ -64,6 +69,16 @@ impl Planes {
         kind * self.images * self.plane()
     }
 
+    /// Whether the one plane of a channel is the channel itself, without padding.
+    pub(super) fn is_whole(&self) -> bool {
+        self.axes.iter().all(|axis| axis.starts == [0] && axis.stride == 1 && axis.len == axis.source)
+    }
+
+    /// Elements of so many channels, the zeros behind the last one included.
+    pub(super) fn room(&self, channels: usize) -> usize {
+        channels * self.channel() + self.axes[MAX_AXES - 1].shared
+    }
+
     /// Writes the planes of a channel of an image. Places without a position are left alone: they are the same ones
     /// for all images and channels, and zero from the start.
     ///
@@ -71,21 +86,29 @@ impl Planes {
     /// `from` is the channel, `to` the channel's planes.
     pub(super) unsafe fn fill<T: Copy>(&self, image: usize, from: *const T, to: *mut T) {
         let [planes, rows, columns] = &self.axes;
-        if self.axes.iter().all(Axis::is_whole) {
+        if self.is_whole() {
             // SAFETY: the caller's promise: the one plane is the channel.
             return unsafe {
                 std::ptr::copy_nonoverlapping(from, to.add(image * self.plane()), self.plane());
             };
         }
+        let [_, height, width] = self.lengths();
         for kind in positions(self.kinds()) {
             let start = self.start(kind) + image * self.plane();
-            for (plane, row) in (0..planes.len).flat_map(|plane| (0..rows.len).map(move |row| (plane, row))) {
-                let seen = planes.position(kind[0], plane).zip(rows.position(kind[1], row));
-                if let Some((seen_plane, seen_row)) = seen {
-                    let at = (seen_plane * rows.source + seen_row) * columns.source;
-                    let place = start + (plane * rows.len + row) * columns.len;
-                    // SAFETY: the caller's promise: the row lies in the channel, and the planes have room for it.
-                    unsafe { columns.fill(kind[2], from.add(at), to.add(place)) };
+            let (first_plane, end_plane) = planes.inside(kind[0]);
+            let (first_row, end_row) = rows.inside(kind[1]);
+            let (first, end) = columns.inside(kind[2]);
+            let from = from.wrapping_offset(columns.position(kind[2], first));
+            for plane in first_plane..end_plane {
+                for row in first_row..end_row {
+                    let seen =
+                        planes.position(kind[0], plane) * rows.source as isize + rows.position(kind[1], row);
+                    // SAFETY: the caller's promise: the elements lie on their axes, and the planes have room for them.
+                    unsafe {
+                        let from = from.wrapping_offset(seen * columns.source as isize);
+                        let to = to.add(start + (plane * height + row) * width + first);
+                        copy_row(from, columns.stride, to, end - first);
+                    }
                 }
             }
         }
@@ -93,37 +116,51 @@ impl Planes {
 }
 
 impl Axis {
-    /// Whether its one plane is all of it, without padding.
-    fn is_whole(&self) -> bool {
-        self.starts == [0] && self.stride == 1 && self.len == self.source
+    /// Lets the planes share their padding, as far as the first `width` elements stay apart: an axis of 26 positions
+    /// with two zeros before and behind has planes 28 elements apart, all of which are positions of a result of 28.
+    fn sharing(self, width: usize) -> Axis {
+        let zeros = |kind: usize| {
+            let (first, end) = self.inside(kind);
+            first.min(self.len - end)
+        };
+        let shared = (0..self.starts.len()).map(zeros).min().unwrap_or(0).min(self.len - width);
+        Axis { shared, ..self }
     }
 
-    /// The position of an element of a plane, unless it lies outside.
-    fn position(&self, kind: usize, element: usize) -> Option<usize> {
-        let position = self.starts[kind] + (element * self.stride) as isize;
-        usize::try_from(position).ok().filter(|&position| position < self.source)
+    /// The position of an element of a plane, which may lie outside.
+    fn position(&self, kind: usize, element: usize) -> isize {
+        self.starts[kind] + (element * self.stride) as isize
     }
 
-    /// Writes those elements of a row of a plane that have a position.
-    ///
-    /// # Safety
-    /// `from` has the positions of the axis, `to` room for the elements of a plane.
-    unsafe fn fill<T: Copy>(&self, kind: usize, from: *const T, to: *mut T) {
-        let (start, stride) = (self.starts[kind], self.stride as isize);
-        // Elements `first..end` are inside.
+    /// The elements `first..end` of a plane that have a position.
+    fn inside(&self, kind: usize) -> (usize, usize) {
+        let start = self.starts[kind];
         let first = ((-start).max(0) as usize).div_ceil(self.stride).min(self.len);
         let inside = (self.source as isize - start).max(0) as usize;
-        let end = inside.div_ceil(self.stride).min(self.len).max(first);
-        // SAFETY: as computed, all of these positions lie on the axis.
-        unsafe {
-            if stride == 1 {
-                let from = from.offset(start + first as isize);
-                std::ptr::copy_nonoverlapping(from, to.add(first), end - first);
-            } else {
-                for u in first..end {
-                    *to.add(u) = *from.offset(start + u as isize * stride);
-                }
+        (first, inside.div_ceil(self.stride).min(self.len).max(first))
+    }
+}
+
+/// Copies every so many of some numbers; a few dozen as a rule, too few to call `memcpy` for.
+///
+/// # Safety
+/// `from` has them, `to` has room for them, and the two do not overlap.
+#[inline(always)]
+unsafe fn copy_row<T: Copy>(from: *const T, stride: usize, to: *mut T, len: usize) {
+    const PART: usize = 8;
+    // SAFETY: the caller's promise; the last part lies within the row.
+    unsafe {
+        if stride > 1 || len < PART {
+            for i in 0..len {
+                *to.add(i) = *from.add(i * stride);
             }
+            return;
         }
+        let copy = |at: usize| {
+            let part = from.add(at).cast::<[T; PART]>().read_unaligned();
+            to.add(at).cast::<[T; PART]>().write_unaligned(part);
+        };
+        (0..len - PART).step_by(PART).for_each(copy);
+        copy(len - PART);
     }
 }

@@ -14,7 +14,8 @@ use crate::tensor::Rng;
 fn geometries() -> impl Strategy<Value = (Convolution, Sizes)> {
     let axis = (1..4usize, 1..4usize, 1..4usize, 1..20usize, 0..4usize, 0..3usize);
     let axes = (1..=3usize, [axis.clone(), axis.clone(), axis]);
-    let sizes = (0..3usize, 1..4usize, 1..4usize, 1..4usize);
+    // Up to two blocks of sums, with every rest.
+    let sizes = (0..3usize, 1..4usize, 1..18usize, 1..4usize);
     (axes, sizes).prop_map(|((rank, axes), (images, groups, outputs, depth))| {
         let one = [1; MAX_AXES];
         let mut windows = Windows {
