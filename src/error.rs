@@ -54,6 +54,8 @@ pub enum ErrorKind {
     Derivative,
     /// A value was asked for inside a trace or a batch that has none yet.
     Value,
+    /// A function that must run optimized cannot be compiled.
+    Compile,
     /// The user's own code or a file reported it.
     Other,
 }

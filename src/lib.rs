@@ -38,10 +38,11 @@ mod tensor;
 
 pub use autodiff::{
     Argument, Arguments, CustomVjp, Function, Grad, GradCheck, GradOnly, Hessian, HessianBlocks, Hvp,
-    Jacobian, Jvp, Loss, Mode, Output, Pullback, Unreached, Vjp, Vmap, custom_vjp, grad, grad_only,
-    gradcheck, gradgradcheck, hessian, hessian_blocks, hvp, jacobian, jvp, stop_gradient, vjp, vmap,
+    Jacobian, Jit, Jvp, Loss, Mode, Output, Pullback, Unreached, Vjp, Vmap, custom_vjp, grad, grad_only,
+    gradcheck, gradgradcheck, hessian, hessian_blocks, hvp, jacobian, jit, jvp, stop_gradient, vjp, vmap,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use graph::{Fallback, Stats};
 pub use ops::{
     Closeness, Conv, CustomOp, GridOrder, INFER, IncludeSelf, Interpolation, IntoLengths, IntoPadding,
     IntoPerAxis, MatrixNorm, NanToNum, Order, PadMode, Padding, PerAxis, Pool, PutMode, Replacement,

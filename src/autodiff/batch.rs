@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::level::{Call, Level, LevelId, on_level, refuse, serving};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Origin};
 use crate::ops::{Few, InputSet, Outputs};
 use crate::tensor::{Lifted, Repr, Tensor};
 
@@ -81,7 +81,7 @@ impl Level for Batch {
         )
     }
 
-    fn value(&self, _: &Lifted) -> Result<Tensor, Error> {
+    fn value(&self, _: &Lifted, _: Origin) -> Result<Tensor, Error> {
         Err(Error::plain(
             ErrorKind::Value,
             format!("inside vmap a tensor stands for {} examples at once and has no single value", self.size),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::level::{Call, Level, LevelId, bind_at, on_level, serving};
-use crate::error::Error;
+use crate::error::{Error, Origin};
 use crate::ops::Residuals;
 use crate::ops::{Few, InputSet, Outputs};
 use crate::tensor::{Lifted, Repr, Spec, Tensor};
@@ -61,7 +61,7 @@ impl Level for Dual {
         x.lower.clone().expect("a dual tensor has a primal")
     }
 
-    fn value(&self, x: &Lifted) -> Result<Tensor, Error> {
+    fn value(&self, x: &Lifted, _: Origin) -> Result<Tensor, Error> {
         Ok(self.settle(x))
     }
 

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
-use crate::tensor::tree::{self, Key, Tree, Walker};
+use crate::tensor::tree::{self, Key, Tree, Visitor, Walker};
 
 /// A function `Fn(&P, &A, ..) -> R`; `X` is the tuple of argument types after the first. Implemented for all
 /// functions and closures with annotated arguments; there is no need to name it.
@@ -28,6 +28,8 @@ pub trait Arguments: Sized {
     const COUNT: usize;
     /// Rebuilds each; the walker enters argument `i` of the function (the first has number 0) by its index.
     fn walk(x: Self::Refs<'_>, walker: &mut dyn Walker) -> Self;
+    /// Shows each, entered in the same way, without rebuilding.
+    fn visit(x: Self::Refs<'_>, visitor: &mut dyn Visitor);
     /// References to them.
     fn refs(&self) -> Self::Refs<'_>;
     /// The same for a shorter time.
@@ -55,10 +57,42 @@ fn walk_argument<T: Tree>(walker: &mut dyn Walker, index: usize, argument: &T) -
     argument
 }
 
+fn visit_argument<T: Tree>(visitor: &mut dyn Visitor, index: usize, argument: &T) {
+    visitor.enter(Key::Index(index));
+    argument.visit(visitor);
+    visitor.leave();
+}
+
+/// Shows all arguments of a function to a visitor, which enters each by its number.
+pub(crate) fn visit_all<P: Tree, X: Arguments>(p: &P, x: X::Refs<'_>, visitor: &mut dyn Visitor) {
+    visit_argument(visitor, 0, p);
+    X::visit(x, visitor);
+}
+
+/// All arguments with their leaves replaced, in order.
+pub(crate) fn replaced<P: Tree, X: Arguments>(
+    p: &P,
+    x: X::Refs<'_>,
+    f: &mut dyn FnMut(&Tensor) -> Tensor,
+) -> (P, X) {
+    struct Replace<'a>(&'a mut dyn FnMut(&Tensor) -> Tensor);
+    impl Walker for Replace<'_> {
+        fn leaf(&mut self, leaf: &Tensor) -> Tensor {
+            (self.0)(leaf)
+        }
+        fn enter(&mut self, _: Key<'_>) {}
+        fn leave(&mut self) {}
+    }
+    let mut walker = Replace(f);
+    let p = p.walk(&mut walker);
+    (p, X::walk(x, &mut walker))
+}
+
 impl Arguments for () {
     type Refs<'a> = ();
     const COUNT: usize = 0;
     fn walk((): (), _: &mut dyn Walker) {}
+    fn visit((): (), _: &mut dyn Visitor) {}
     fn refs(&self) {}
     fn shortened<'short, 'long: 'short>((): ()) {}
     fn check((): ()) -> Result<()> {
@@ -83,6 +117,9 @@ impl<A: Tree> Arguments for (A,) {
     const COUNT: usize = 1;
     fn walk(x: &A, walker: &mut dyn Walker) -> (A,) {
         (walk_argument(walker, 1, x),)
+    }
+    fn visit(x: &A, visitor: &mut dyn Visitor) {
+        visit_argument(visitor, 1, x);
     }
     fn refs(&self) -> &A {
         &self.0
@@ -136,6 +173,9 @@ macro_rules! arities {
             const COUNT: usize = $count;
             fn walk(($($value,)+): Self::Refs<'_>, walker: &mut dyn Walker) -> Self {
                 ($(walk_argument(walker, $number, $value),)+)
+            }
+            fn visit(($($value,)+): Self::Refs<'_>, visitor: &mut dyn Visitor) {
+                $(visit_argument(visitor, $number, $value);)+
             }
             fn refs(&self) -> Self::Refs<'_> {
                 ($(&self.$index,)+)

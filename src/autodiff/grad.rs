@@ -5,8 +5,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::function::{Argument, Function, Loss, guarded};
+use super::jit::run_optimized;
 use super::tape::{Slot, Tape};
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{Cache, Fallback, Options, Stats};
 use crate::tensor::tree::{self, Tree};
 use crate::tensor::{Spec, Tensor};
 
@@ -35,7 +37,7 @@ where
     X: super::function::Arguments,
     R: Loss,
 {
-    Grad { f, unreached: Unreached::Zero, signature: PhantomData }
+    Grad { f, unreached: Unreached::Zero, optimized: None, signature: PhantomData }
 }
 
 /// As [`grad`], but calling yields the gradient alone.
@@ -60,6 +62,8 @@ where
 pub struct Grad<F, P, X, R, const N: usize = 0> {
     f: F,
     unreached: Unreached,
+    /// None: every call runs directly.
+    optimized: Option<Cache>,
     signature: PhantomData<fn(P, X) -> R>,
 }
 
@@ -81,9 +85,10 @@ impl<F, P, X, R, const N: usize> fmt::Debug for Grad<F, P, X, R, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Grad {{ f: {}, argument: {N}, unreached: {:?} }}",
+            "Grad {{ f: {}, argument: {N}, unreached: {:?}, optimized: {} }}",
             std::any::type_name::<F>(),
-            self.unreached
+            self.unreached,
+            self.optimized.is_some()
         )
     }
 }
@@ -101,7 +106,8 @@ impl<F, P, X, R, const N: usize> Grad<F, P, X, R, N> {
     where
         X: Argument<P, M>,
     {
-        Grad { f: self.f, unreached: self.unreached, signature: PhantomData }
+        let optimized = self.optimized.map(|cache| Cache::with(cache.options));
+        Grad { f: self.f, unreached: self.unreached, optimized, signature: PhantomData }
     }
 
     /// Decides what becomes of a leaf that the loss does not depend on.
@@ -109,6 +115,49 @@ impl<F, P, X, R, const N: usize> Grad<F, P, X, R, N> {
     pub fn unreached(mut self, policy: Unreached) -> Self {
         self.unreached = policy;
         self
+    }
+
+    /// Whether function and gradient are compiled, as by [`crate::jit`]: the first call with arguments of some
+    /// structure, shapes and dtypes traces them, later ones run the program. Results stay what they are.
+    ///
+    /// ```
+    /// use retrograd::{Tensor, grad};
+    /// let d = grad(|x: &Tensor| x.tanh().square().sum()).optimize(true);
+    /// let x = Tensor::from([0.0, 0.5]);
+    /// let (gradient, _) = d.call(&x, ())?;
+    /// let (again, _) = d.call(&x, ())?;
+    /// assert!(gradient.allclose(&again, 0.0, 0.0)?);
+    /// assert_eq!(d.stats().hits, 1);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[must_use]
+    pub fn optimize(mut self, optimize: bool) -> Self {
+        self.optimized = optimize.then(|| Cache::with(Options::default()));
+        self
+    }
+
+    /// What happens where the function cannot be compiled. Turns optimization on.
+    #[must_use]
+    pub fn fallback(mut self, fallback: Fallback) -> Self {
+        self.options().fallback = fallback;
+        self
+    }
+
+    /// In every `n`-th call of a signature the function is traced again, and runs directly from then on if it did
+    /// something else than before. 0: only in the second call. Turns optimization on.
+    #[must_use]
+    pub fn audit(mut self, n: usize) -> Self {
+        self.options().audit = n;
+        self
+    }
+
+    /// What became of the calls of an optimized function so far.
+    pub fn stats(&self) -> Stats {
+        self.optimized.as_ref().map(Cache::stats).unwrap_or_default()
+    }
+
+    fn options(&mut self) -> &mut Options {
+        &mut self.optimized.get_or_insert_with(|| Cache::with(Options::default())).options
     }
 }
 
@@ -125,6 +174,13 @@ where
     /// An operation that could not work, invalid inputs (named by path), a loss that is not a floating-point
     /// scalar, an integer leaf where a gradient is asked for, or whatever the function itself returns.
     pub fn call(&self, p: &P, x: X::Refs<'_>) -> Result<(X::Item, R::Parts)> {
+        match &self.optimized {
+            Some(cache) => run_optimized::<P, X, _>(cache, p, x, |p, x| self.directly(p, x)),
+            None => self.directly(p, x),
+        }
+    }
+
+    fn directly(&self, p: &P, x: X::Refs<'_>) -> Result<(X::Item, R::Parts)> {
         tree::check_valid("argument 0", p)?;
         X::check(x)?;
         let item = X::get(p, X::shortened(x));
@@ -170,6 +226,29 @@ impl<F, P, X, R, const N: usize> GradOnly<F, P, X, R, N> {
     #[must_use]
     pub fn unreached(self, policy: Unreached) -> Self {
         GradOnly(self.0.unreached(policy))
+    }
+
+    /// As [`Grad::optimize`].
+    #[must_use]
+    pub fn optimize(self, optimize: bool) -> Self {
+        GradOnly(self.0.optimize(optimize))
+    }
+
+    /// As [`Grad::fallback`].
+    #[must_use]
+    pub fn fallback(self, fallback: Fallback) -> Self {
+        GradOnly(self.0.fallback(fallback))
+    }
+
+    /// As [`Grad::audit`].
+    #[must_use]
+    pub fn audit(self, n: usize) -> Self {
+        GradOnly(self.0.audit(n))
+    }
+
+    /// As [`Grad::stats`].
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
     }
 }
 

@@ -46,8 +46,8 @@ pub(crate) trait Level: Send + Sync {
     /// What a tensor of this level is once the level has closed.
     fn settle(&self, x: &Lifted) -> Tensor;
 
-    /// The tensor to read when the value of `x` is asked for while the level is open.
-    fn value(&self, x: &Lifted) -> Result<Tensor, Error>;
+    /// The tensor to read when the value of `x` is asked for, at that line, while the level is open.
+    fn value(&self, x: &Lifted, at: Origin) -> Result<Tensor, Error>;
 
     /// Applies a primitive to inputs of which at least one belongs to this level and none to a higher one.
     /// `me` is the handle on this level that outputs share.
@@ -125,13 +125,15 @@ pub(crate) fn settle(x: &Tensor) -> Tensor {
 }
 
 /// The concrete tensor behind `x`: what a request for its value reads.
+#[track_caller]
 pub(crate) fn value_of(x: &Tensor) -> Result<Tensor, Error> {
+    let at = origin();
     let mut x = settle(x);
     loop {
         let lower = match &x.node().repr {
             Repr::Concrete(_) => return Ok(x),
             Repr::Invalid(error) => return Err(error.clone()),
-            Repr::Lifted(lifted) => lifted.level.value(lifted)?,
+            Repr::Lifted(lifted) => lifted.level.value(lifted, at)?,
         };
         x = settle(&lower);
     }

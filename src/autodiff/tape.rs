@@ -188,7 +188,7 @@ impl Level for Tape {
         x.lower.clone().expect("a taped tensor has a primal")
     }
 
-    fn value(&self, x: &Lifted) -> Result<Tensor, Error> {
+    fn value(&self, x: &Lifted, _: Origin) -> Result<Tensor, Error> {
         Ok(self.settle(x))
     }
 

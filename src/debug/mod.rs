@@ -1,10 +1,9 @@
 //! Finding mistakes.
 
-use crate::autodiff::{Arguments, Function, Output, guarded};
+use crate::autodiff::{Arguments, Function, Output, guarded, replaced};
 use crate::error::{Error, Result};
 use crate::graph;
-use crate::tensor::Tensor;
-use crate::tensor::tree::{self, Key, Tree, Walker};
+use crate::tensor::tree::{self, Tree};
 
 pub use crate::error::panic_on_error;
 
@@ -44,19 +43,4 @@ where
         .verify()
         .map_err(|message| Error::msg(format!("the trace is wrong, please report it: {message}")))?;
     Ok(graph.to_string())
-}
-
-/// All arguments with their leaves replaced, in order.
-fn replaced<P: Tree, X: Arguments>(p: &P, x: X::Refs<'_>, f: &mut dyn FnMut(&Tensor) -> Tensor) -> (P, X) {
-    struct Replace<'a>(&'a mut dyn FnMut(&Tensor) -> Tensor);
-    impl Walker for Replace<'_> {
-        fn leaf(&mut self, leaf: &Tensor) -> Tensor {
-            (self.0)(leaf)
-        }
-        fn enter(&mut self, _: Key<'_>) {}
-        fn leave(&mut self) {}
-    }
-    let mut walker = Replace(f);
-    let p = p.walk(&mut walker);
-    (p, X::walk(x, &mut walker))
 }

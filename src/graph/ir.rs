@@ -39,12 +39,12 @@ impl Graph {
         &self.specs[id.0 as usize]
     }
 
-    /// The outputs for these inputs, every step computed by `compute`.
-    pub(crate) fn run(
+    /// Every value for these inputs, every step computed by `compute`.
+    fn values_by(
         &self,
         inputs: &[Tensor],
         mut compute: impl FnMut(&Step, &[&Tensor]) -> Result<Vec<Tensor>>,
-    ) -> Result<Vec<Tensor>> {
+    ) -> Result<Vec<Option<Tensor>>> {
         let mut values: Vec<Option<Tensor>> = vec![None; self.specs.len()];
         for (id, x) in self.inputs.iter().zip(inputs) {
             values[id.0 as usize] = Some(x.clone());
@@ -56,25 +56,34 @@ impl Graph {
         for (i, id) in self.draws.iter().enumerate() {
             values[id.0 as usize] = Some(Tensor::from([seed, first + i as i64]));
         }
-        let value = |values: &[Option<Tensor>], id: &Id| {
-            values[id.0 as usize].clone().expect("the verifier holds: defined before it is read")
-        };
         for step in &self.steps {
-            let x: Vec<Tensor> = step.inputs.iter().map(|id| value(&values, id)).collect();
+            let x: Vec<Tensor> = step.inputs.iter().map(|id| value(&values, *id)).collect();
             let y = compute(step, &x.iter().collect::<Vec<_>>())?;
             for (id, y) in step.outputs.iter().zip(y) {
                 values[id.0 as usize] = Some(y);
             }
         }
-        Ok(self.outputs.iter().map(|id| value(&values, id)).collect())
+        Ok(values)
+    }
+
+    /// The outputs for these inputs, every step computed by `compute`.
+    pub(crate) fn run(
+        &self,
+        inputs: &[Tensor],
+        compute: impl FnMut(&Step, &[&Tensor]) -> Result<Vec<Tensor>>,
+    ) -> Result<Vec<Tensor>> {
+        let values = self.values_by(inputs, compute)?;
+        Ok(self.outputs.iter().map(|id| value(&values, *id)).collect())
+    }
+
+    /// Every value for these inputs, of any level: every step is bound again. What cannot be computed is invalid.
+    pub(crate) fn values(&self, inputs: &[Tensor]) -> Vec<Option<Tensor>> {
+        self.values_by(inputs, rebind).expect("binding yields invalid tensors, no errors")
     }
 
     /// The outputs for these inputs, of any level: every step is bound again.
     pub(crate) fn replay(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        self.run(inputs, |step, x| {
-            let call = Call { op: &*step.op, inputs: x, dying: InputSet::NONE, origin: step.origin };
-            Ok(bind_at(call).many())
-        })
+        self.run(inputs, rebind)
     }
 
     /// The outputs for these concrete inputs, by the reference interpreter.
@@ -85,4 +94,13 @@ impl Graph {
             reference::compute(&step.op.lower(&specs), x, &outputs)
         })
     }
+}
+
+fn value(values: &[Option<Tensor>], id: Id) -> Tensor {
+    values[id.0 as usize].clone().expect("the verifier holds: defined before it is read")
+}
+
+fn rebind(step: &Step, x: &[&Tensor]) -> Result<Vec<Tensor>> {
+    let call = Call { op: &*step.op, inputs: x, dying: InputSet::NONE, origin: step.origin };
+    Ok(bind_at(call).many())
 }

@@ -1,5 +1,6 @@
 //! The contract of an operation: every law of every primitive, on one screen.
 
+use std::any::Any;
 use std::fmt;
 use std::hash::Hash;
 use std::ops::Deref;
@@ -109,6 +110,9 @@ impl<'a> Residuals<'a> {
 /// every operation so that two steps of a graph can be told to be the same.
 pub(crate) trait Identity {
     fn to_op(&self) -> Op;
+    fn as_any(&self) -> &dyn Any;
+    /// Whether the other is the same operation, attributes included.
+    fn same(&self, other: &dyn Primitive) -> bool;
 }
 
 impl<T: Primitive + Clone + Eq + Hash + 'static> Identity for T {
@@ -118,6 +122,14 @@ impl<T: Primitive + Clone + Eq + Hash + 'static> Identity for T {
             return Op::Static(Box::leak(Box::new(self.clone())));
         }
         Op::Shared(Arc::new(self.clone()))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn same(&self, other: &dyn Primitive) -> bool {
+        other.as_any().downcast_ref::<T>() == Some(self)
     }
 }
 

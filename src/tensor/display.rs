@@ -85,7 +85,7 @@ fn printable(x: &Tensor) -> Printable {
             Repr::Concrete(_) => return Printable::Value(x),
             Repr::Invalid(error) => return Printable::Invalid(error.clone()),
             Repr::Lifted(lifted) if lifted.lower.is_none() => return Printable::Valueless("inside a trace"),
-            Repr::Lifted(lifted) => match lifted.level.value(lifted) {
+            Repr::Lifted(lifted) => match lifted.level.value(lifted, std::panic::Location::caller()) {
                 Ok(lower) => lower,
                 Err(_) => return Printable::Valueless("inside vmap"),
             },

@@ -37,7 +37,7 @@ use crate::error::{Error, ErrorKind, Misfit, Result};
     note = "a field that is not differentiated is marked `#[tree(static)]`; an argument that is not, wrapped in `tree::Static`",
     note = "your own structs and enums become trees by `#[derive(Tree)]`"
 )]
-pub trait Tree: Sized {
+pub trait Tree: Sized + Send + Sync + 'static {
     /// Rebuilds the tree with every leaf replaced by what the walker returns. Leaves come in declaration order.
     fn walk(&self, walker: &mut dyn Walker) -> Self;
 

@@ -1,0 +1,356 @@
+//! Compiled programs of one function, by signature; and when the function runs directly instead.
+//!
+//! A call whose arguments have the signature of an earlier one runs that one's program. What must hold is that the
+//! function would be recorded alike again, which tracing cannot see: so the second call of a signature records the
+//! function once more and compares, and every so many calls after it if an audit is asked for. A function that asks
+//! for a value, that changes what it does from call to call, or that captures a tensor of an enclosing transform runs
+//! directly. No lock is held while the function runs.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::ir::Graph;
+use super::program::Program;
+use super::signature::{Change, Signature, Visit};
+use super::trace::{Traced, trace_call};
+use crate::autodiff::level::settle;
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::Tensor;
+use crate::tensor::tree::{self, Tree};
+
+/// What happens where a function, or a call of it, cannot be compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Fallback {
+    /// It runs directly: the result is the same, [`Stats`] say why.
+    #[default]
+    Direct,
+    /// `call` fails and says why. For tests and benchmarks.
+    Error,
+}
+
+/// What became of the calls of an optimized function.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Calls that ran a program compiled before.
+    pub hits: usize,
+    /// Calls that were traced, because no program fitted their arguments.
+    pub misses: usize,
+    /// Calls that ran directly, the traced ones that asked for a value among them.
+    pub direct: usize,
+    /// Time spent tracing and compiling.
+    pub compiling: Duration,
+    /// Why programs were compiled anew and why calls ran directly, in the order in which that came up.
+    pub reasons: Vec<String>,
+}
+
+/// Programs kept for one function; the one that was used longest ago goes first.
+const MAX_ENTRIES: usize = 64;
+/// Programs for signatures that differ in one dimension or static value, before such calls run directly.
+const MAX_VARIANTS: usize = 8;
+/// Reasons that are kept.
+const MAX_REASONS: usize = 256;
+
+/// How a function is compiled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) fallback: Fallback,
+    /// After how many calls of a signature its function is traced again; 0: never.
+    pub(crate) audit: usize,
+}
+
+/// The programs of a function.
+pub(crate) struct Cache {
+    pub(crate) options: Options,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The one used last comes first.
+    entries: Vec<Arc<Entry>>,
+    families: Vec<Family>,
+    stats: Stats,
+}
+
+/// What calls of one signature do.
+struct Entry {
+    signature: Arc<Signature>,
+    calls: AtomicUsize,
+    way: Way,
+}
+
+enum Way {
+    Program(Compiled),
+    /// The function runs, for this reason.
+    Direct(String),
+}
+
+struct Compiled {
+    /// As it was recorded, to be held against later recordings.
+    traced: Graph,
+    program: Program,
+    /// The structure of the result.
+    template: Box<dyn Any + Send + Sync>,
+}
+
+impl Compiled {
+    fn template<O: Tree>(&self) -> &O {
+        self.template.downcast_ref().expect("a cache serves one function, which returns one type")
+    }
+}
+
+/// Signatures that differ from one in the same places.
+struct Family {
+    base: Arc<Signature>,
+    places: Vec<Change>,
+    variants: usize,
+}
+
+/// The function: on the call's own arguments, or with these leaves in their place.
+pub(crate) type Run<'a, O> = &'a dyn Fn(Option<&[Tensor]>) -> Result<O>;
+
+impl Cache {
+    pub(crate) fn with(options: Options) -> Cache {
+        let state = State { entries: Vec::new(), families: Vec::new(), stats: Stats::default() };
+        Cache { options, state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.lock().stats.clone()
+    }
+}
+
+impl Cache {
+    /// What the function yields for these arguments.
+    pub(crate) fn call<O: Tree>(&self, visit: Visit<'_>, run: Run<'_, O>) -> Result<O> {
+        let mut leaves = Vec::new();
+        match self.lookup(visit, &mut leaves) {
+            Some(entry) => match prepared(&mut leaves) {
+                Leaves::Concrete => self.hit(&entry, &leaves, run),
+                // Inside another transform, or an error, which the function reports better.
+                Leaves::Other => run(None),
+            },
+            None => {
+                let signature = Signature::of(visit);
+                leaves.clear();
+                Signature::default().matches(visit, &mut leaves);
+                match prepared(&mut leaves) {
+                    Leaves::Concrete => self.miss(signature, &leaves, run),
+                    Leaves::Other => run(None),
+                }
+            }
+        }
+    }
+
+    /// The entry whose signature the arguments have; their leaves.
+    fn lookup(&self, visit: Visit<'_>, leaves: &mut Vec<Tensor>) -> Option<Arc<Entry>> {
+        let last = self.lock().entries.first().cloned()?;
+        if last.signature.matches(visit, leaves) {
+            return Some(last);
+        }
+        let others = self.lock().entries.get(1..).unwrap_or_default().to_vec();
+        let found = others.into_iter().find(|entry| {
+            leaves.clear();
+            entry.signature.matches(visit, leaves)
+        })?;
+        let mut state = self.lock();
+        if let Some(at) = state.entries.iter().position(|entry| Arc::ptr_eq(entry, &found)) {
+            state.entries[..=at].rotate_right(1);
+        }
+        Some(found)
+    }
+
+    fn hit<O: Tree>(&self, entry: &Arc<Entry>, leaves: &[Tensor], run: Run<'_, O>) -> Result<O> {
+        let compiled = match &entry.way {
+            Way::Program(compiled) => compiled,
+            Way::Direct(reason) => return self.directly(reason, run),
+        };
+        let call = entry.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if call == 2 || (self.options.audit > 0 && call.is_multiple_of(self.options.audit)) {
+            return self.audited(entry, compiled, leaves, run);
+        }
+        self.lock().stats.hits += 1;
+        execute(compiled, leaves, run)
+    }
+
+    fn directly<O>(&self, reason: &str, run: Run<'_, O>) -> Result<O> {
+        self.lock().stats.direct += 1;
+        self.allowed(reason)?;
+        run(None)
+    }
+
+    /// An error where the function must not run directly.
+    fn allowed(&self, reason: &str) -> Result<()> {
+        match self.options.fallback {
+            Fallback::Direct => Ok(()),
+            Fallback::Error => Err(Error::plain(ErrorKind::Compile, reason.to_owned())
+                .help("mend what keeps the function from being compiled, or allow `Fallback::Direct`")),
+        }
+    }
+
+    /// Traces once more, and goes on with the program only if the trace is what it was.
+    fn audited<O: Tree>(
+        &self,
+        entry: &Arc<Entry>,
+        compiled: &Compiled,
+        leaves: &[Tensor],
+        run: Run<'_, O>,
+    ) -> Result<O> {
+        let start = Instant::now();
+        let traced = trace_call(leaves, |symbols| run(Some(symbols)))?;
+        self.lock().stats.compiling += start.elapsed();
+        match traced {
+            Traced::Recorded(graph, template) => {
+                if graph.same(&compiled.traced)
+                    && Signature::of(&|visitor| template.visit(visitor))
+                        .is_same(&Signature::of(&|visitor| compiled.template::<O>().visit(visitor)))
+                {
+                    self.lock().stats.hits += 1;
+                    return execute(compiled, leaves, run);
+                }
+                let reason = "it does not do the same in every call: what it captures has changed, or a counter, \
+                              a clock or a cell that it reads; pass that as an argument";
+                self.replace(&entry.signature, Way::Direct(reason.to_owned()));
+                self.allowed(reason)?;
+                filled(&template, graph.replay(leaves)?)
+            }
+            Traced::Ran(output, at) => {
+                let reason = asked(at);
+                self.replace(&entry.signature, Way::Direct(reason.clone()));
+                self.allowed(&reason)?;
+                Ok(output)
+            }
+        }
+    }
+
+    fn miss<O: Tree>(&self, signature: Signature, leaves: &[Tensor], run: Run<'_, O>) -> Result<O> {
+        let signature = Arc::new(signature);
+        if let Some(reason) = self.counted(&signature) {
+            return self.directly(&reason, run);
+        }
+        let start = Instant::now();
+        let traced = trace_call(leaves, |symbols| run(Some(symbols)))?;
+        let (graph, template) = match traced {
+            Traced::Ran(output, at) => {
+                let reason = asked(at);
+                self.replace(&signature, Way::Direct(reason.clone()));
+                self.allowed(&reason)?;
+                return Ok(output);
+            }
+            Traced::Recorded(graph, template) => (graph, template),
+        };
+        if graph.captured.iter().any(|(_, x)| x.concrete().is_none()) {
+            let reason = "it captures a tensor of an enclosing transform";
+            self.replace(&signature, Way::Direct(reason.to_owned()));
+            self.allowed(reason)?;
+            return filled(&template, graph.replay(leaves)?);
+        }
+        let compiled =
+            Compiled { program: Program::new(graph.clone()), traced: graph, template: Box::new(template) };
+        let entry = self.replace(&signature, Way::Program(compiled));
+        entry.calls.store(1, Ordering::Relaxed);
+        self.lock().stats.compiling += start.elapsed();
+        match &entry.way {
+            Way::Program(compiled) => execute(compiled, leaves, run),
+            Way::Direct(_) => unreachable!("a program was put there"),
+        }
+    }
+
+    /// Counts a miss; a reason if so many signatures of this kind were met that another program does not pay.
+    fn counted(&self, signature: &Arc<Signature>) -> Option<String> {
+        let mut state = self.lock();
+        let kin = state.families.iter().position(|family| {
+            family
+                .base
+                .changes(signature)
+                .is_some_and(|changes| changes.iter().all(|change| family.places.contains(change)))
+        });
+        if let Some(at) = kin {
+            let family = &mut state.families[at];
+            if family.variants >= MAX_VARIANTS {
+                let reason = format!(
+                    "{MAX_VARIANTS} programs were compiled for signatures like it ({})",
+                    family.base.difference(signature)
+                );
+                return Some(reason);
+            }
+            family.variants += 1;
+        } else if let Some((base, places)) = state.entries.iter().find_map(|entry| {
+            let changes = entry.signature.changes(signature).filter(|changes| !changes.is_empty())?;
+            Some((entry.signature.clone(), changes))
+        }) {
+            state.families.truncate(MAX_ENTRIES - 1);
+            state.families.insert(0, Family { base, places, variants: 2 });
+        }
+        let stats = &mut state.stats;
+        stats.misses += 1;
+        None
+    }
+
+    /// Puts an entry in the place of one of the same signature, or in front.
+    fn replace(&self, signature: &Arc<Signature>, way: Way) -> Arc<Entry> {
+        let mut state = self.lock();
+        let State { entries, stats, .. } = &mut *state;
+        if let Way::Direct(reason) = &way {
+            stats.direct += 1;
+            note(stats, format!("runs directly: {reason}"));
+        } else if let Some(last) = entries.first() {
+            note(stats, format!("compiled anew: {}", last.signature.difference(signature)));
+        }
+        let entry = Arc::new(Entry { signature: signature.clone(), calls: AtomicUsize::new(0), way });
+        entries.retain(|entry| !entry.signature.is_same(signature));
+        entries.truncate(MAX_ENTRIES - 1);
+        entries.insert(0, entry.clone());
+        entry
+    }
+}
+
+fn note(stats: &mut Stats, reason: String) {
+    if stats.reasons.len() < MAX_REASONS {
+        stats.reasons.push(reason);
+    }
+}
+
+fn asked(at: crate::error::Origin) -> String {
+    format!("it asks for the value of a tensor, at {}:{}", at.file(), at.line())
+}
+
+enum Leaves {
+    Concrete,
+    /// Some are invalid or belong to a transform that is under way.
+    Other,
+}
+
+/// Replaces leaves of transforms that have ended by what they are now.
+fn prepared(leaves: &mut [Tensor]) -> Leaves {
+    for leaf in leaves {
+        if leaf.concrete().is_none() {
+            *leaf = settle(leaf);
+            if leaf.concrete().is_none() {
+                return Leaves::Other;
+            }
+        }
+    }
+    Leaves::Concrete
+}
+
+/// Runs the program; where that meets an error, the function itself reports it.
+fn execute<O: Tree>(compiled: &Compiled, leaves: &[Tensor], run: Run<'_, O>) -> Result<O> {
+    match compiled.program.run(leaves) {
+        Ok(outputs) => filled(compiled.template::<O>(), outputs),
+        Err(_) => run(None),
+    }
+}
+
+/// The result with these leaves, which must be valid.
+fn filled<O: Tree>(template: &O, outputs: Vec<Tensor>) -> Result<O> {
+    let mut outputs = outputs.into_iter();
+    let output = tree::map(template, |_| outputs.next().expect("a leaf of the result for each output"));
+    tree::check_valid("output", &output).map(|()| output)
+}
