@@ -28,12 +28,14 @@ struct Layer {
     b: Tensor,
 }
 
-fn network(p: &Vec<Layer>, x: &Tensor, y: &Tensor) -> (Tensor, Tensor) {
+type Network = Vec<Layer>;
+
+fn network(p: &Network, x: &Tensor, y: &Tensor) -> (Tensor, Tensor) {
     let h = p.iter().fold(x.clone(), |h, layer| (h.matmul(&layer.w) + &layer.b).tanh());
     ((&h - y).square().mean(), h)
 }
 
-fn layers(rng: &mut Rng) -> Vec<Layer> {
+fn layers(rng: &mut Rng) -> Network {
     [(4, 8), (8, 3)].map(|(i, o)| Layer { w: rng.randn([i, o]).f64(), b: rng.randn([o]).f64() }).to_vec()
 }
 
@@ -315,5 +317,23 @@ fn static_values_are_part_of_the_signature() -> Result<()> {
         assert_eq!(values(&f.call(&x, &tree::Static(power))?), [2f64.powf(power)]);
     }
     assert_eq!((f.stats().misses, f.stats().hits), (2, 3));
+    Ok(())
+}
+
+#[test]
+fn a_function_with_a_gradient_of_its_own_is_compiled_with_it() -> Result<()> {
+    // A straight-through estimator: the forward rounds, the gradient passes.
+    let f = |x: &Tensor| {
+        let rounded = retrograd::custom_vjp(
+            |x: &Tensor| (x.round(), ()),
+            |(): &(), dy: &Tensor| dy.clone(),
+        );
+        (rounded.call(x) * x).sum()
+    };
+    let (direct, optimized) = (grad(f), grad(f).fallback(Fallback::Error));
+    for x in [[0.4, 1.6], [2.2, -0.7], [1.1, 3.0]] {
+        let x = Tensor::from(x);
+        assert_same(&optimized.call(&x, ())?.0, &direct.call(&x, ())?.0);
+    }
     Ok(())
 }

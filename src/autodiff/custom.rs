@@ -174,6 +174,10 @@ where
         "custom_vjp"
     }
 
+    fn is_made_of_operations(&self) -> bool {
+        true
+    }
+
     fn specs(&self, x: &[Spec]) -> Result<Vec<Spec>> {
         graph::specs_of(x, |x| self.forward(x))
     }

@@ -82,7 +82,7 @@ struct Entry {
 }
 
 enum Way {
-    Program(Compiled),
+    Program(Box<Compiled>),
     /// The function runs, for this reason.
     Direct(String),
 }
@@ -253,7 +253,7 @@ impl Cache {
         }
         let compiled =
             Compiled { program: Program::new(graph.clone()), traced: graph, template: Box::new(template) };
-        let entry = self.replace(&signature, Way::Program(compiled));
+        let entry = self.replace(&signature, Way::Program(Box::new(compiled)));
         entry.calls.store(1, Ordering::Relaxed);
         self.lock().stats.compiling += start.elapsed();
         match &entry.way {

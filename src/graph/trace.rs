@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ir::{Graph, Id, Step};
-use crate::autodiff::level::{Call, Level, LevelId, bind_at, on_level, refuse};
-use crate::error::{Error, ErrorKind, Origin, Result};
+use crate::autodiff::level::{Call, Level, LevelId, bind_at, on_level, refuse, serving_user};
+use crate::error::{Error, ErrorKind, Misfit, Origin, Result};
 use crate::ops::{InputSet, Outputs};
 use crate::tensor::tree::{self, Tree};
 use crate::tensor::{DType, IntoShape, Lifted, Repr, Spec, Tensor};
@@ -114,6 +114,9 @@ impl Level for Trace {
     }
 
     fn apply(&self, me: &Arc<dyn Level>, call: Call<'_>) -> Outputs {
+        if let Some(unfolded) = serving_user(call.origin, || call.op.unfolded(call.inputs)) {
+            return unfolded.map_or_else(|error| refuse(&call, Misfit::caused(error)), Outputs::Many);
+        }
         let mut building = self.lock();
         if let Some(values) = &building.values {
             let own = |x: &Tensor| self.id_of(x).map_or_else(|| x.clone(), |id| values.get(id.0));

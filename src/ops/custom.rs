@@ -97,6 +97,8 @@ pub(crate) trait CustomRule: Debug + Send + Sync {
         let _ = (x, y, dx);
         Err(no_jvp())
     }
+    /// Whether `forward` is made of tensor operations, so that a trace may record them.
+    fn is_made_of_operations(&self) -> bool;
     /// The rule for `size` examples at once.
     fn batched(self: Arc<Self>, size: usize, batched: InputSet) -> Arc<dyn CustomRule>;
 }
@@ -165,6 +167,10 @@ impl Primitive for Custom {
 
     fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Outputs {
         Outputs::Many(bind_many(&Custom(self.0.clone().batched(size, batched)), x))
+    }
+
+    fn unfolded(&self, x: &[&Tensor]) -> Option<Result<Vec<Tensor>>> {
+        self.0.is_made_of_operations().then(|| self.run(x))
     }
 }
 
@@ -264,6 +270,10 @@ impl CustomRule for Batched {
         self.rule.name()
     }
 
+    fn is_made_of_operations(&self) -> bool {
+        self.rule.is_made_of_operations()
+    }
+
     fn specs(&self, x: &[Spec]) -> Result<Vec<Spec>> {
         batched_specs(&*self.rule, x, self.size, self.batched)
     }
@@ -316,6 +326,10 @@ struct Declared<T>(T);
 impl<T: CustomOp> CustomRule for Declared<T> {
     fn name(&self) -> &'static str {
         self.0.name()
+    }
+
+    fn is_made_of_operations(&self) -> bool {
+        false
     }
 
     fn specs(&self, x: &[Spec]) -> Result<Vec<Spec>> {
@@ -378,6 +392,10 @@ impl Looped {
 impl CustomRule for Looped {
     fn name(&self) -> &'static str {
         self.rule.name()
+    }
+
+    fn is_made_of_operations(&self) -> bool {
+        false
     }
 
     fn specs(&self, x: &[Spec]) -> Result<Vec<Spec>> {

@@ -45,6 +45,11 @@ pub(crate) trait Primitive: Identity + fmt::Debug + Send + Sync {
     /// Applies it to `size` examples at once: the inputs in `batched` have an extra first axis of that length, and
     /// so has every output.
     fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Outputs;
+
+    /// The same by other operations, where it is made of them: what a trace records in its place.
+    fn unfolded(&self, _: &[&Tensor]) -> Option<crate::Result<Vec<Tensor>>> {
+        None
+    }
 }
 
 /// What a vjp reads beside the cotangents.
