@@ -1,11 +1,14 @@
 //! Our side of `benches/peers/workloads.md`: one JSON line a workload, to be held against PyTorch's and JAX's.
 //!
-//! `cargo bench --bench workloads -- [--mode direct] [--threads N] [--only a,b] [--seconds S]`
+//! `cargo bench --bench workloads -- [--mode direct|optimized] [--threads N] [--only a,b] [--seconds S]`
 
 mod harness;
 
-use harness::{Check, Run, fill, fill32, hash, total};
-use retrograd::{Conv, Result, Tensor, Tree, grad, hessian, hvp, jacobian, tree, vmap};
+use harness::{Check, Mode, Run, fill, fill32, hash};
+use retrograd::{
+    Arguments, Conv, Fallback, Function, Output, Result, Tensor, Tree, grad, hessian, hvp, jacobian, jit,
+    tree, vmap,
+};
 
 fn labels(seed: u64, n: usize, classes: u64) -> Tensor {
     Tensor::from_vec((0..n as u64).map(|i| ((hash(seed, i) >> 16) % classes) as i64).collect(), [n])
@@ -170,25 +173,54 @@ fn cross(a: &Tensor, b: &Tensor) -> Tensor {
     Tensor::cat(&[term(1, 2), term(2, 0), term(0, 1)], 0)
 }
 
-/// A training step: gradient, then `p <- p - rate * g`.
-fn training<P: Tree + Clone + 'static>(
-    loss: fn(&P, &Tensor, &Tensor) -> Tensor,
-    params: P,
-    data: (Tensor, Tensor),
-    rate: f64,
-) -> (Check, Run) {
-    let step = grad(loss);
-    let mut params = params;
-    let run = move || {
-        let (gradient, loss) = step.call(&params, (&data.0, &data.1))?;
-        params = tree::zip(&params, &gradient, |p, g| p - g * rate);
-        loss.item::<f64>()
-    };
-    (Check::FifthStep, Box::new(run))
+/// Runs `f` again and again, as the mode has it.
+fn repeated<F, P, X, R>(mode: Mode, f: F, p: P, x: X) -> Run
+where
+    F: Function<P, X, R> + 'static,
+    P: Tree,
+    X: Arguments + 'static,
+    R: Output + 'static,
+{
+    if mode == Mode::Direct {
+        return Box::new(move || f.apply(&p, x.refs()).open().map(|outputs| tree::leaves(&outputs)));
+    }
+    let f = jit(f).fallback(Fallback::Error);
+    Box::new(move || f.call(&p, x.refs()).map(|outputs| tree::leaves(&outputs)))
 }
 
-fn workload(name: &str) -> Option<(Check, Run)> {
-    let first = |run: Run| (Check::First, run);
+/// A training step: gradient, then `p <- p - rate * g`; optimized, all of it is one program.
+fn training<P: Tree + Clone>(
+    mode: Mode,
+    loss: fn(&P, &Tensor, &Tensor) -> Tensor,
+    mut params: P,
+    (x, y): (Tensor, Tensor),
+    rate: f64,
+) -> (Check, Run) {
+    let gradient = grad(loss);
+    let step = move |p: &P, x: &Tensor, y: &Tensor| -> Result<(P, Tensor)> {
+        let (gradient, loss) = gradient.call(p, (x, y))?;
+        Ok((tree::zip(p, &gradient, |p, g| p - g * rate), loss))
+    };
+    let run: Run = match mode {
+        Mode::Direct => Box::new(move || {
+            let (next, loss) = step(&params, &x, &y)?;
+            params = next;
+            Ok(vec![loss])
+        }),
+        Mode::Optimized => {
+            let step = jit(step).fallback(Fallback::Error);
+            Box::new(move || {
+                let (next, loss) = step.call(&params, (&x, &y))?;
+                params = next;
+                Ok(vec![loss])
+            })
+        }
+    };
+    (Check::FifthLoss, run)
+}
+
+fn workload(name: &str, mode: Mode) -> Option<(Check, Run)> {
+    let summed = |run: Run| (Check::Sum, run);
     Some(match name {
         "readme" => {
             let mut y = Tensor::zeros([1, 10]);
@@ -197,13 +229,15 @@ fn workload(name: &str) -> Option<(Check, Run)> {
                 (fill32(2, [100, 50], 0.2), Tensor::zeros([50])),
                 (fill32(3, [50, 10], 0.2), Tensor::zeros([10])),
             ];
-            training(readme_loss, layers, (fill32(1, [1, 100], 2.0), y), 0.01)
+            training(mode, readme_loss, layers, (fill32(1, [1, 100], 2.0), y), 0.01)
         }
         "logistic" => {
             let layers = vec![(fill32(2, [100, 10], 0.2), Tensor::zeros([10]))];
-            training(logistic_loss, layers, (fill32(1, [1, 100], 2.0), Tensor::from([3i64])), 0.01)
+            training(mode, logistic_loss, layers, (fill32(1, [1, 100], 2.0), Tensor::from([3i64])), 0.01)
         }
-        "mlp" => training(mlp_loss, mlp_params(), (fill32(1, [128, 784], 2.0), labels(2, 128, 10)), 0.1),
+        "mlp" => {
+            training(mode, mlp_loss, mlp_params(), (fill32(1, [128, 784], 2.0), labels(2, 128, 10)), 0.1)
+        }
         "cnn" => {
             let params = Cnn {
                 convolutions: [
@@ -212,7 +246,7 @@ fn workload(name: &str) -> Option<(Check, Run)> {
                 ],
                 output: (fill32(13, [1568, 10], 0.05), Tensor::zeros([10])),
             };
-            training(cnn_loss, params, (fill32(1, [64, 1, 28, 28], 2.0), labels(2, 64, 10)), 0.05)
+            training(mode, cnn_loss, params, (fill32(1, [64, 1, 28, 28], 2.0), labels(2, 64, 10)), 0.05)
         }
         "lstm" => {
             let cell = |l: u64| {
@@ -224,7 +258,7 @@ fn workload(name: &str) -> Option<(Check, Run)> {
                 output: (fill32(40, [200, 10_000], 0.2), Tensor::zeros([10_000])),
             };
             let tokens = labels(5, 400, 10_000).reshape([20, 20]);
-            training(lstm_loss, params, (tokens, labels(6, 400, 10_000)), 1.0)
+            training(mode, lstm_loss, params, (tokens, labels(6, 400, 10_000)), 1.0)
         }
         "transformer" => {
             let params = Block {
@@ -237,7 +271,7 @@ fn workload(name: &str) -> Option<(Check, Run)> {
             };
             let later = Tensor::arange(128).unsqueeze(0).gt(Tensor::arange(128).unsqueeze(1));
             let mask = later.where_(f64::NEG_INFINITY, 0.0);
-            training(transformer_loss, params, (fill32(1, [8, 128, 256], 2.0), mask), 0.1)
+            training(mode, transformer_loss, params, (fill32(1, [8, 128, 256], 2.0), mask), 0.1)
         }
         "blackscholes" => {
             let n = [1_000_000];
@@ -248,17 +282,18 @@ fn workload(name: &str) -> Option<(Check, Run)> {
                 (fill(4, n, 0.2) + 0.3).f32(),
             ];
             let d = grad(black_scholes);
-            first(Box::new(move || d.call(&ps, ()).and_then(|outputs| total(&outputs))))
+            summed(repeated(mode, move |ps: &[Tensor; 4]| d.call(ps, ()), ps, ()))
         }
         "chain" => {
             let (x, w) = (fill32(1, [64], 2.0), (fill(2, [64], 0.1) + 1.0).f32());
+            // It branches on values, so it is never compiled.
             let d = grad(chain_loss);
-            first(Box::new(move || d.call(&w, &x).and_then(|outputs| total(&outputs))))
+            summed(repeated(Mode::Direct, move |w: &Tensor, x: &Tensor| d.call(w, x), w, (x,)))
         }
         "ode" => {
             let p = (fill(1, [64, 64], 0.5), fill(2, [64], 2.0));
             let d = grad(ode_loss);
-            first(Box::new(move || d.call(&p, ()).and_then(|outputs| total(&outputs))))
+            summed(repeated(mode, move |p: &(Tensor, Tensor)| d.call(p, ()), p, ()))
         }
         "hvp" => {
             let (p, x, t) = (mlp_params(), fill32(1, [128, 784], 2.0), labels(2, 128, 10));
@@ -268,12 +303,13 @@ fn workload(name: &str) -> Option<(Check, Run)> {
                 fill(seed, [leaf.numel()], 1.0).f32().reshape(leaf.shape())
             });
             let product = hvp(mlp_loss);
-            first(Box::new(move || product.call(&p, &v, (&x, &t)).and_then(|outputs| total(&outputs))))
+            let f = move |p: &Layers, v: &Layers, x: &Tensor, t: &Tensor| product.call(p, v, (x, t));
+            summed(repeated(mode, f, p, (v, x, t)))
         }
         "hessian" => {
             let x = fill(1, [100], 2.0);
             let h = hessian(rosenbrock);
-            first(Box::new(move || h.call(&x, ()).and_then(|outputs| total(&outputs))))
+            summed(repeated(mode, move |x: &Tensor| h.call(x, ()), x, ()))
         }
         "jacobian" => {
             let n = 30_000;
@@ -282,7 +318,7 @@ fn workload(name: &str) -> Option<(Check, Run)> {
             let each = vmap(|p: &(Tensor, Tensor, Tensor)| {
                 jacobian(residual).mode(retrograd::Mode::Forward).call(p, ())
             });
-            first(Box::new(move || each.call(&p, ()).and_then(|outputs| total(&outputs))))
+            summed(repeated(mode, move |p: &(Tensor, Tensor, Tensor)| each.call(p, ()), p, ()))
         }
         _ => return None,
     })

@@ -324,10 +324,7 @@ fn static_values_are_part_of_the_signature() -> Result<()> {
 fn a_function_with_a_gradient_of_its_own_is_compiled_with_it() -> Result<()> {
     // A straight-through estimator: the forward rounds, the gradient passes.
     let f = |x: &Tensor| {
-        let rounded = retrograd::custom_vjp(
-            |x: &Tensor| (x.round(), ()),
-            |(): &(), dy: &Tensor| dy.clone(),
-        );
+        let rounded = retrograd::custom_vjp(|x: &Tensor| (x.round(), ()), |(): &(), dy: &Tensor| dy.clone());
         (rounded.call(x) * x).sum()
     };
     let (direct, optimized) = (grad(f), grad(f).fallback(Fallback::Error));

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::process::exit;
 use std::time::{Duration, Instant};
 
-use retrograd::{Result, Tensor, Tree, tree};
+use retrograd::{Result, Tensor};
 
 /// `scale * (hash(i) - 1/2)`: the inputs that all programs share.
 pub(crate) fn fill<const N: usize>(seed: u64, shape: [usize; N], scale: f64) -> Tensor {
@@ -21,28 +21,49 @@ pub(crate) fn hash(seed: u64, i: u64) -> u64 {
     i.wrapping_mul(2_654_435_761).wrapping_add(seed * 40_503 + 12_345) & 0xffff_ffff
 }
 
-/// A workload: one run of it, which yields the number to check.
-pub(crate) type Run = Box<dyn FnMut() -> Result<f64>>;
+/// A workload: one run of it. The number to check is made of what it yields, which is not what is measured.
+pub(crate) type Run = Box<dyn FnMut() -> Result<Vec<Tensor>>>;
 
-/// Whether `check` is the loss of the fifth step, or that of the first run.
+/// The number that programs have to agree on.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Check {
-    FifthStep,
-    First,
+    /// The first output (the loss) of the fifth run.
+    FifthLoss,
+    /// The sum of all outputs of the first run.
+    #[allow(dead_code, reason = "each benchmark uses some of them")]
+    Sum,
+    /// The sum of their squares.
+    #[allow(dead_code, reason = "each benchmark uses some of them")]
+    SumOfSquares,
 }
 
-pub(crate) fn total<T: Tree>(outputs: &T) -> Result<f64> {
-    tree::leaves(outputs).iter().map(|leaf| leaf.f64().sum().item::<f64>()).sum()
+impl Check {
+    fn number(self, outputs: &[Tensor]) -> Result<f64> {
+        let sum = |f: fn(Tensor) -> Tensor| outputs.iter().map(|y| f(y.f64()).sum().item::<f64>()).sum();
+        match self {
+            Check::FifthLoss => outputs[0].item(),
+            Check::Sum => sum(|y| y),
+            Check::SumOfSquares => sum(|y| y.square()),
+        }
+    }
+}
+
+/// How our functions run.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Mode {
+    Direct,
+    Optimized,
 }
 
 struct Options {
+    mode: Mode,
     threads: usize,
     only: Vec<String>,
     seconds: f64,
 }
 
 fn options() -> std::result::Result<Options, String> {
-    let mut options = Options { threads: 1, only: Vec::new(), seconds: 2.0 };
+    let mut options = Options { mode: Mode::Direct, threads: 1, only: Vec::new(), seconds: 2.0 };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
@@ -50,8 +71,11 @@ fn options() -> std::result::Result<Options, String> {
             // Passed by cargo.
             "--bench" => {}
             "--mode" => match value()?.as_str() {
-                "direct" => {}
-                mode => return Err(format!("mode `{mode}` does not exist; there is `direct`")),
+                "direct" => options.mode = Mode::Direct,
+                "optimized" => options.mode = Mode::Optimized,
+                mode => {
+                    return Err(format!("mode `{mode}` does not exist; there are `direct` and `optimized`"));
+                }
             },
             "--threads" => options.threads = value()?.parse().map_err(|e| format!("--threads: {e}"))?,
             "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
@@ -65,29 +89,34 @@ fn options() -> std::result::Result<Options, String> {
     Ok(options)
 }
 
-fn measure(name: &str, (check, mut run): (Check, Run), seconds: f64) -> Result<()> {
+fn measure(name: &str, (check, mut run): (Check, Run), options: &Options) -> Result<()> {
     let start = Instant::now();
-    let mut value = black_box(run()?);
+    let mut outputs = black_box(run()?);
     let first = start.elapsed();
-    if check == Check::FifthStep {
+    if check == Check::FifthLoss {
         for _ in 0..4 {
-            value = run()?;
+            outputs = run()?;
         }
     }
+    let value = check.number(&outputs)?;
+    drop(outputs);
     for _ in 0..3 {
         run()?;
     }
     let mut times: Vec<Duration> = Vec::new();
     let start = Instant::now();
-    while (start.elapsed().as_secs_f64() < seconds || times.len() < 20) && start.elapsed().as_secs() < 60 {
+    while (start.elapsed().as_secs_f64() < options.seconds || times.len() < 20)
+        && start.elapsed().as_secs() < 60
+    {
         let turn = Instant::now();
         black_box(run()?);
         times.push(turn.elapsed());
     }
     times.sort_unstable();
+    let mode = if options.mode == Mode::Direct { "direct" } else { "optimized" };
     let us = |time: Duration| time.as_secs_f64() * 1e6;
     println!(
-        r#"{{"workload": "{name}", "program": "retrograd-direct", "threads": 1, "median_us": {:.2}, "min_us": {:.2}, "first_us": {:.0}, "check": {value:e}}}"#,
+        r#"{{"workload": "{name}", "program": "retrograd-{mode}", "threads": 1, "median_us": {:.2}, "min_us": {:.2}, "first_us": {:.0}, "check": {value:e}}}"#,
         us(times[times.len() / 2]),
         us(times[0]),
         us(first),
@@ -96,15 +125,15 @@ fn measure(name: &str, (check, mut run): (Check, Run), seconds: f64) -> Result<(
 }
 
 /// Measures the workloads that the command line names, all if it names none.
-pub(crate) fn main(names: &[&str], workload: impl Fn(&str) -> Option<(Check, Run)>) {
+pub(crate) fn main(names: &[&str], workload: impl Fn(&str, Mode) -> Option<(Check, Run)>) {
     let options = options().unwrap_or_else(|message| {
         eprintln!("{message}");
         exit(2)
     });
     let wanted = |name: &&&str| options.only.is_empty() || options.only.iter().any(|only| only == **name);
     for name in names.iter().filter(wanted) {
-        let Some(work) = workload(name) else { continue };
-        if let Err(error) = measure(name, work, options.seconds) {
+        let Some(work) = workload(name, options.mode) else { continue };
+        if let Err(error) = measure(name, work, &options) {
             eprintln!("{name}: {error}");
             exit(1);
         }

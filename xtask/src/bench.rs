@@ -16,16 +16,28 @@ Options:
   --seconds S    Seconds a program measures a workload [default: 1]
   --mode MODE    How ours runs: direct or optimized [default: direct]
   --peers LIST   Peers, separated by commas, of torch-eager, torch-eager-channels-last, torch-compile and jax
-                 [default: torch-eager]
+                 [default: torch-eager, all of them for optimized workloads]
 
 Workloads are defined in benches/peers/workloads.md, operations in benches/operations.rs. Without any name:
-chain=0.07 readme=0.15 mlp=0.95 hvp=1.0, or of operations:
+chain=0.07 readme=0.15 mlp=0.95 hvp=1.0, optimized
+readme=0.15 logistic=0.1 mlp=0.98 cnn=0.95 lstm=0.9 transformer=0.9 blackscholes=0.8, or of operations
 conv_first=0.5 conv_middle=1.0 conv_large=1.15 sort=1.0 cumsum=1.0 inverse=1.0.
 Needs python3; the first run makes a virtual environment with torch and jax (several GB) unless PEERS_PY names
 a Python that has both.";
 
 /// The ratios, ours to the fastest peer, that the project promises on one thread, direct mode.
 const LIMITS: [&str; 4] = ["chain=0.07", "readme=0.15", "mlp=0.95", "hvp=1.0"];
+
+/// The same for optimized mode, against all peers.
+const OPTIMIZED_LIMITS: [&str; 7] = [
+    "readme=0.15",
+    "logistic=0.1",
+    "mlp=0.98",
+    "cnn=0.95",
+    "lstm=0.9",
+    "transformer=0.9",
+    "blackscholes=0.8",
+];
 
 /// The same for operations, against the faster of the layouts of PyTorch eager.
 const OPERATION_LIMITS: [&str; 6] =
@@ -38,7 +50,7 @@ const OPTIONS: [(&str, &str); 6] = [
     ("--rounds", "3"),
     ("--seconds", "1"),
     ("--mode", "direct"),
-    ("--peers", "torch-eager"),
+    ("--peers", ""),
 ];
 
 pub(crate) fn main(arguments: &[String]) -> Result<(), String> {
@@ -69,11 +81,17 @@ fn ratio_arguments(arguments: &[String]) -> Result<Vec<String>, String> {
             limits.push(limit(argument)?);
         }
     }
+    let is = |name: &str, value: &str| options.iter().any(|(n, v)| (*n, v.as_str()) == (name, value));
+    let (defaults, peers): (&[&str], _) = match (is("--suite", "operations"), is("--mode", "optimized")) {
+        (true, _) => (&OPERATION_LIMITS, "torch-eager"),
+        (false, false) => (&LIMITS, "torch-eager"),
+        (false, true) => (&OPTIMIZED_LIMITS, "torch-eager,torch-eager-channels-last,torch-compile,jax"),
+    };
+    if let Some((_, list)) = options.iter_mut().find(|(name, list)| *name == "--peers" && list.is_empty()) {
+        *list = peers.to_owned();
+    }
     validate(&options)?;
     if limits.is_empty() {
-        let operations =
-            options.iter().any(|(name, value)| (*name, value.as_str()) == ("--suite", "operations"));
-        let defaults: &[&str] = if operations { &OPERATION_LIMITS } else { &LIMITS };
         limits = defaults.iter().map(|&limit| limit.to_owned()).collect();
     }
     Ok(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).chain(limits).collect())
@@ -129,10 +147,12 @@ mod tests {
     fn options_and_limits_replace_the_defaults() {
         assert_eq!(
             given("cnn=1 --threads 2 --mode=optimized lstm=0.9 --seconds 0.5").unwrap(),
-            "--suite workloads --threads 2 --rounds 3 --seconds 0.5 --mode optimized --peers torch-eager cnn=1 \
-             lstm=0.9"
+            "--suite workloads --threads 2 --rounds 3 --seconds 0.5 --mode optimized \
+             --peers torch-eager,torch-eager-channels-last,torch-compile,jax cnn=1 lstm=0.9"
         );
         assert!(given("--suite operations").unwrap().ends_with(&OPERATION_LIMITS.join(" ")));
+        let optimized = given("--mode optimized").unwrap();
+        assert!(optimized.contains("torch-compile,jax") && optimized.ends_with(&OPTIMIZED_LIMITS.join(" ")));
     }
 
     #[test]
