@@ -1,28 +1,26 @@
 //! The Dot class: products of matrices, one for each position of the leading axes.
 
 use super::gemm::{Mat, MatMut, gemm, product_naive};
-use super::operand::Operand;
-use super::{build, cast_tensor, computable};
-use crate::tensor::{DType, Spec, Tensor};
+use super::operand::{Destination, Operand};
+use super::staged::Staged;
+use crate::tensor::DType;
 
-pub(super) fn run(a: &Tensor, b: &Tensor, spec: Spec) -> Tensor {
-    let (a, b) = (computable(a), computable(b));
-    let wide = spec.with_dtype(spec.dtype.compute());
-    let (x, y) = (Operand::of(&a), Operand::of(&b));
-    let product = build(wide, |to| {
-        // SAFETY: the new block has room for every product, operands are valid for their shapes.
-        unsafe {
-            match wide.dtype {
-                DType::F32 => each_matrix::<f32>(&x, &y, to.cast(), gemm::<f32>),
-                DType::F64 => each_matrix::<f64>(&x, &y, to.cast(), gemm::<f64>),
-                DType::I64 => each_matrix::<i64>(&x, &y, to.cast(), product_naive::<i64>),
-                DType::I32 => each_matrix::<i32>(&x, &y, to.cast(), product_naive::<i32>),
-                DType::U8 => each_matrix::<u8>(&x, &y, to.cast(), product_naive::<u8>),
-                dtype => unreachable!("matmul on {dtype} is refused by infer"),
-            }
-        }
-    });
-    if wide == spec { product } else { cast_tensor(&product, spec) }
+/// # Safety
+/// As for [`compute`](super::compute).
+pub(super) unsafe fn compute(x: &[Operand], y: &Destination) {
+    let dtype = y.spec.dtype.compute();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (a, b) = (Staged::of(&x[0]).computable(), Staged::of(&x[1]).computable());
+        y.rounded_from(dtype, |to| match dtype {
+            DType::F32 => each_matrix::<f32>(&a, &b, to.cast(), gemm::<f32>),
+            DType::F64 => each_matrix::<f64>(&a, &b, to.cast(), gemm::<f64>),
+            DType::I64 => each_matrix::<i64>(&a, &b, to.cast(), product_naive::<i64>),
+            DType::I32 => each_matrix::<i32>(&a, &b, to.cast(), product_naive::<i32>),
+            DType::U8 => each_matrix::<u8>(&a, &b, to.cast(), product_naive::<u8>),
+            dtype => unreachable!("matmul on {dtype} is refused by infer"),
+        });
+    }
 }
 
 /// The product of matrices of `rows x depth` and `depth x cols`, given as `(rows, cols, depth, a, b, c)`.

@@ -25,10 +25,10 @@ mod library;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use super::isa::{Isa, isa};
+use super::scratch::Scratch;
 pub(crate) use kernels::Real;
 use library::library;
 
@@ -324,11 +324,6 @@ fn bytes<T>(rows: usize, cols: usize) -> usize {
     rows.saturating_mul(cols).saturating_mul(size_of::<T>())
 }
 
-thread_local! {
-    /// Where operands are copied to, kept for the next time.
-    static COPIES: RefCell<Vec<f64>> = const { RefCell::new(Vec::new()) };
-}
-
 /// Calls `compute` with the product after copying `a` if its rows have gaps, and `b` if its columns have.
 ///
 /// # Safety
@@ -338,12 +333,10 @@ unsafe fn without_gaps<T: Real>(product: &Product<T>, compute: impl FnOnce(&Prod
     if a.col_stride == 1 && b.row_stride == 1 {
         return compute(product);
     }
-    const { assert!(align_of::<T>() <= align_of::<f64>()) }
-    let mut copies = COPIES.take();
-    copies.clear();
-    copies.reserve(bytes::<T>(rows + cols, depth).div_ceil(size_of::<f64>()));
-    let to_a = copies.as_mut_ptr().cast::<T>();
-    let to_b = to_a.wrapping_add(rows * depth);
+    let copied = if a.col_stride == 1 { 0 } else { rows } + if b.row_stride == 1 { 0 } else { cols };
+    let mut copies = Scratch::with_room(copied * depth);
+    let to_a: *mut T = copies.ptr();
+    let to_b = if a.col_stride == 1 { to_a } else { to_a.wrapping_add(rows * depth) };
     // SAFETY: there is room for both copies.
     let (a, b) = unsafe {
         (
@@ -352,7 +345,6 @@ unsafe fn without_gaps<T: Real>(product: &Product<T>, compute: impl FnOnce(&Prod
         )
     };
     compute(&Product { rows, cols, depth, a, b, c });
-    COPIES.set(copies);
 }
 
 /// A copy of a matrix, row after row.

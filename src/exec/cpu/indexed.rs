@@ -3,13 +3,13 @@
 //! With the axis in the middle a tensor is `[outer, n, inner]`. Slices move whole `inner` stretches; elements are
 //! the same with one index for each of them.
 
-use super::operand::Operand;
-use super::place::own_copy;
-use super::{build, cast_tensor, computable, contiguous};
+use super::operand::{Destination, Operand};
+use super::place::copy_unless_there;
+use super::scratch::Scratch;
+use super::staged::{Staged, cast_to};
 use crate::error::Misfit;
 use crate::exec::{Combine, Indexing};
-use crate::ops::InputSet;
-use crate::tensor::{DType, Shape, Spec, Tensor};
+use crate::tensor::{DType, Shape};
 
 /// Lengths around an axis.
 pub(super) struct Around {
@@ -26,12 +26,16 @@ impl Around {
 }
 
 /// Indices in `0..n`, row-major; negative ones count from the end.
-fn positions(index: &Tensor, n: usize) -> Result<Vec<usize>, Box<Misfit>> {
-    let index = contiguous(&cast_tensor_to_i64(index));
-    let values = index.as_slice::<i64>().expect("converted to i64");
-    let position = |value: i64| if value < 0 { value + n as i64 } else { value } as usize;
+///
+/// # Safety
+/// The operand is valid.
+pub(super) unsafe fn positions(index: &Operand, n: usize) -> Result<Scratch<usize>, Box<Misfit>> {
+    // SAFETY: the caller's promise.
+    let index = unsafe { Staged::of(index) }.in_dtype(DType::I64).gapless();
+    let values = index.elements::<i64>();
+    let position = |_, value: i64| if value < 0 { value + n as i64 } else { value } as usize;
     // Checked afterwards, so that the loop becomes SIMD code.
-    let positions: Vec<usize> = values.iter().map(|&value| position(value)).collect();
+    let positions = Scratch::mapped(values, position);
     match positions.iter().position(|&position| position >= n) {
         None => Ok(positions),
         Some(at) => Err(Misfit::data(format!(
@@ -41,18 +45,11 @@ fn positions(index: &Tensor, n: usize) -> Result<Vec<usize>, Box<Misfit>> {
     }
 }
 
-fn cast_tensor_to_i64(index: &Tensor) -> Tensor {
-    if index.spec().dtype == DType::I64 {
-        return index.clone();
-    }
-    cast_tensor(index, index.spec().with_dtype(DType::I64))
-}
-
 /// Where the elements of a tensor are found in the indexed one.
 struct Places {
     what: Indexing,
     around: Around,
-    positions: Vec<usize>,
+    positions: Scratch<usize>,
 }
 
 impl Places {
@@ -61,7 +58,7 @@ impl Places {
     #[inline(always)]
     fn for_each_stretch(&self, mut f: impl FnMut(usize, usize, usize)) {
         let Around { outer, n, inner } = self.around;
-        let positions = &self.positions;
+        let positions: &[usize] = &self.positions;
         match self.what {
             Indexing::Slices => {
                 for o in 0..outer {
@@ -134,59 +131,73 @@ enum Way {
     Write,
 }
 
-pub(super) fn gather(
+/// # Safety
+/// As for [`compute`](super::compute).
+pub(super) unsafe fn gather(
     what: Indexing,
     axis: usize,
-    x: &Tensor,
-    index: &Tensor,
-    spec: Spec,
-) -> Result<Tensor, Box<Misfit>> {
-    let around = Around::new(&x.spec().shape, axis);
-    let places = Places { what, positions: positions(index, around.n)?, around };
-    if let Some(bits) = x.concrete().and_then(|array| array.splat()) {
-        return Ok(Tensor::splat_bits(spec, *bits));
+    x: &[Operand],
+    y: &Destination,
+) -> Result<(), Box<Misfit>> {
+    let around = Around::new(&x[0].shape, axis);
+    // SAFETY: the caller's promise; positions are checked against the axis, the output has a stretch for each, and `x` is
+    // only read.
+    unsafe {
+        let places = Places { what, positions: positions(&x[1], around.n)?, around };
+        let x = Staged::of(&x[0]).gapless();
+        places.copy(Way::Read, x.ptr.cast_mut(), y.ptr, x.dtype.size());
     }
-    let x = contiguous(x);
-    let (from, size) = (Operand::of(&x).ptr, spec.dtype.size());
-    // SAFETY: positions were checked against the axis, the output has a stretch for each; `x` is only read.
-    Ok(build(spec, |to| unsafe { places.copy(Way::Read, from.cast_mut(), to, size) }))
+    Ok(())
 }
 
-pub(super) fn scatter(
+/// Nothing is written where an index is out of range.
+///
+/// # Safety
+/// As for [`compute`](super::compute).
+pub(super) unsafe fn scatter(
     what: Indexing,
     axis: usize,
     combine: Combine,
-    x: &[&Tensor],
-    spec: Spec,
-    dying: InputSet,
-) -> Result<Tensor, Box<Misfit>> {
-    let around = Around::new(&spec.shape, axis);
-    let places = Places { what, positions: positions(x[1], around.n)?, around };
+    x: &[Operand],
+    y: &Destination,
+) -> Result<(), Box<Misfit>> {
+    let around = Around::new(&y.spec.shape, axis);
     // What is only moved needs no wider dtype.
-    let wide = match combine {
-        Combine::Replace => spec,
-        _ => spec.with_dtype(spec.dtype.compute()),
-    };
-    let source = contiguous(&if wide == spec { x[2].clone() } else { computable(x[2]) });
-    let y =
-        if wide == spec { own_copy(x[0], spec, dying.contains(0)) } else { contiguous(&computable(x[0])) };
-    // SAFETY: `y` is a copy that nobody else sees (a conversion makes one, and so does `own_copy`).
+    let dtype = if combine == Combine::Replace { y.spec.dtype } else { y.spec.dtype.compute() };
+    // SAFETY: the caller's promise; the base lies, in the dtype of the sums, where they are made.
     unsafe {
-        let (to, from) = (Operand::of(&y).ptr.cast_mut(), Operand::of(&source).ptr);
-        match (combine, wide.dtype) {
-            (Combine::Replace, dtype) => places.copy(Way::Write, to, from.cast_mut(), dtype.size()),
-            (_, DType::F32) => places.fold::<f32>(combine, to.cast(), from.cast()),
-            (_, DType::F64) => places.fold::<f64>(combine, to.cast(), from.cast()),
-            (_, DType::I64) => places.fold::<i64>(combine, to.cast(), from.cast()),
-            (_, DType::I32) => places.fold::<i32>(combine, to.cast(), from.cast()),
-            (_, DType::U8) => places.fold::<u8>(combine, to.cast(), from.cast()),
-            _ => places.fold::<Truth>(combine, to.cast(), from.cast()),
-        }
+        let places = Places { what, positions: positions(&x[1], around.n)?, around };
+        let source = Staged::of(&x[2]).in_dtype(dtype).gapless();
+        y.rounded_from(dtype, |to| {
+            if dtype == y.spec.dtype {
+                copy_unless_there(&x[0], y);
+            } else {
+                cast_to(&x[0], &Destination { ptr: to, spec: y.spec.with_dtype(dtype) });
+            }
+            places.scatter(combine, dtype, to, source.ptr);
+        });
     }
-    Ok(if wide == spec { y } else { cast_tensor(&y, spec) })
+    Ok(())
 }
 
 impl Places {
+    /// # Safety
+    /// As [`Places::copy`], for elements of `dtype`.
+    unsafe fn scatter(&self, combine: Combine, dtype: DType, to: *mut u8, from: *const u8) {
+        // SAFETY: the caller's promise, at the type that the dtype names.
+        unsafe {
+            match (combine, dtype) {
+                (Combine::Replace, dtype) => self.copy(Way::Write, to, from.cast_mut(), dtype.size()),
+                (_, DType::F32) => self.fold::<f32>(combine, to.cast(), from.cast()),
+                (_, DType::F64) => self.fold::<f64>(combine, to.cast(), from.cast()),
+                (_, DType::I64) => self.fold::<i64>(combine, to.cast(), from.cast()),
+                (_, DType::I32) => self.fold::<i32>(combine, to.cast(), from.cast()),
+                (_, DType::U8) => self.fold::<u8>(combine, to.cast(), from.cast()),
+                _ => self.fold::<Truth>(combine, to.cast(), from.cast()),
+            }
+        }
+    }
+
     /// # Safety
     /// As [`Places::copy`], for elements of type `T`.
     unsafe fn fold<T: Combined>(&self, combine: Combine, to: *mut T, from: *const T) {

@@ -5,8 +5,8 @@
 
 use std::mem::MaybeUninit;
 
-use super::operand::{Operand, Reader};
-use super::{build, cast};
+use super::operand::{Destination, Operand, Reader};
+use super::{cast, with_operands};
 use crate::error::Misfit;
 use crate::exec::Body;
 use crate::ops::InputSet;
@@ -20,50 +20,87 @@ const MAX_OPERANDS: usize = 4;
 /// (bench `chain`).
 const REUSED_BYTES: usize = 32 << 10;
 
+/// Computes a body on tensors; splats yield a splat, and the memory of `dying` inputs may be overwritten.
 pub(super) fn run(
     body: &dyn Body,
     x: &[&Tensor],
     spec: &Spec,
     dying: InputSet,
 ) -> Result<Tensor, Box<Misfit>> {
-    let domain = x[x.len() - 1].spec().dtype;
+    let last = x[x.len() - 1];
+    let domain = last.spec().dtype;
     if body.divides() && domain.is_int() {
-        refuse_zero_divisor(x[x.len() - 1])?;
+        // SAFETY: the operand of a tensor that is here.
+        unsafe { refuse_zero_divisor(&Operand::of(last))? };
     }
-    let job = Job { body, x, domain, output: spec.dtype };
-    let n = spec.shape.numel();
-    let reused = if dying.is_empty() { None } else { job.reusable(spec, dying) };
-    if let Some((i, storage)) = reused {
-        // SAFETY: the storage is as large as the output and seen by input `i` alone, which is staged.
-        unsafe { job.run_tiles(storage.data(), n, Some(i)) };
-        return Ok(Tensor::from_storage(*spec, storage));
+    let reused = if dying.is_empty() { None } else { reusable(body, x, spec, dying) };
+    let computes_as_is = domain.compute() == domain || body.moves();
+    if reused.is_none() && computes_as_is {
+        let mut pointers = [std::ptr::null(); MAX_OPERANDS];
+        let (mut direct, mut splats) = (0, 0);
+        for (pointer, x) in pointers.iter_mut().zip(x) {
+            let array = concrete(x);
+            *pointer = array.ptr(x.spec().dtype).cast_const();
+            direct += usize::from(array.is_contiguous());
+            splats += usize::from(array.splat().is_some());
+        }
+        let pointers = &pointers[..x.len()];
+        if direct == x.len() {
+            // The usual case, without a description of each operand (bench `overhead`).
+            let storage = Storage::with_bytes(spec.bytes());
+            // SAFETY: every operand has as many elements as the output, without gaps, and the output is new memory.
+            unsafe { body.tile(domain, pointers, storage.data(), spec.shape.numel()) };
+            return Ok(Tensor::from_storage(*spec, storage));
+        }
+        if splats == x.len() {
+            // One number each: the result is one number again. `y` has room for one element of any dtype.
+            let mut y = Bits([0; 8]);
+            // SAFETY: every splat has one element.
+            unsafe { body.tile(domain, pointers, y.0.as_mut_ptr(), 1) };
+            return Ok(Tensor::splat_bits(*spec, y));
+        }
     }
-    if job.converts() {
-        // SAFETY: the new block has room for the output and overlaps no input.
-        return Ok(build(*spec, |y| unsafe { job.run_tiles(y, n, None) }));
+    let storage = reused.unwrap_or_else(|| Storage::with_bytes(spec.bytes()));
+    let y = Destination { ptr: storage.data(), spec: *spec };
+    // SAFETY: the block has room for the output and is new, or seen by the one input that begins and ends with it.
+    with_operands(x, |x| unsafe { compute_unchecked(body, x, &y) });
+    Ok(Tensor::from_storage(*spec, storage))
+}
+
+/// Computes a body, where the output lies at an operand's place from a copy of each of its tiles.
+///
+/// # Safety
+/// As for [`compute`](super::compute).
+pub(super) unsafe fn compute(body: &dyn Body, x: &[Operand], y: &Destination) -> Result<(), Box<Misfit>> {
+    let last = &x[x.len() - 1];
+    // SAFETY: the caller's promise.
+    unsafe {
+        if body.divides() && last.dtype.is_int() {
+            refuse_zero_divisor(last)?;
+        }
+        compute_unchecked(body, x, y);
     }
+    Ok(())
+}
+
+/// # Safety
+/// As for [`compute`](super::compute); no divisor is zero.
+unsafe fn compute_unchecked(body: &dyn Body, x: &[Operand], y: &Destination) {
+    let domain = x[x.len() - 1].dtype;
+    let job = Job { body, x, domain, y };
+    let n = y.spec.shape.numel();
     let mut pointers = [std::ptr::null(); MAX_OPERANDS];
-    let (mut direct, mut splats) = (0, 0);
     for (pointer, x) in pointers.iter_mut().zip(x) {
-        let array = concrete(x);
-        *pointer = array.ptr(x.spec().dtype).cast_const();
-        direct += usize::from(array.is_contiguous());
-        splats += usize::from(array.splat().is_some());
+        *pointer = x.ptr;
     }
-    let pointers = &pointers[..x.len()];
-    if direct == x.len() {
-        // SAFETY: every operand has `n` elements without gaps, the output is new memory.
-        return Ok(build(*spec, |y| unsafe { body.tile(domain, pointers, y, n) }));
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !job.converts() && x.iter().all(|x| x.contiguous && !y.overwrites(x)) {
+            body.tile(domain, &pointers[..x.len()], y.ptr, n);
+        } else {
+            job.run_tiles(n);
+        }
     }
-    if splats == x.len() {
-        // One number each: the result is one number again. `y` has room for one element of any dtype.
-        let mut y = Bits([0; 8]);
-        // SAFETY: every splat has one element.
-        unsafe { body.tile(domain, pointers, y.0.as_mut_ptr(), 1) };
-        return Ok(Tensor::splat_bits(*spec, y));
-    }
-    // SAFETY: as above.
-    Ok(build(*spec, |y| unsafe { job.run_tiles(y, n, None) }))
 }
 
 #[inline]
@@ -71,21 +108,56 @@ fn concrete(x: &Tensor) -> &Array {
     x.concrete().expect("kernels run on concrete tensors")
 }
 
-fn refuse_zero_divisor(x: &Tensor) -> Result<(), Box<Misfit>> {
-    let zero = x.to_vec_of_numbers().iter().position(|v| v.as_i64() == 0);
-    match zero {
-        Some(at) => Err(Misfit::data(format!("integer division by zero at element {at}"))
-            .help("convert to a floating-point dtype, or replace the zeros with `where_`")),
-        None => Ok(()),
+/// Memory of an input that the output may take.
+fn reusable(body: &dyn Body, x: &[&Tensor], spec: &Spec, dying: InputSet) -> Option<Storage> {
+    let bytes = spec.bytes();
+    if bytes < REUSED_BYTES || body.moves() {
+        return None;
     }
+    x.iter().enumerate().find_map(|(i, x)| {
+        let fits = dying.contains(i) && x.is_unique() && x.spec().dtype == spec.dtype;
+        // The caller drops the input next, so the handle taken here is soon the only one.
+        fits.then(|| concrete(x).reusable(bytes).cloned()).flatten()
+    })
+}
+
+/// # Safety
+/// The operand is valid.
+unsafe fn refuse_zero_divisor(x: &Operand) -> Result<(), Box<Misfit>> {
+    /// # Safety
+    /// There are `n` elements.
+    unsafe fn zero_at<T: Default + PartialEq>(x: *const u8, n: usize) -> Option<usize> {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts(x.cast::<T>(), n) }.iter().position(|x| *x == T::default())
+    }
+    let mut stage = Stage::EMPTY;
+    let mut reader = Reader::new(x);
+    for done in (0..x.numel()).step_by(TILE) {
+        let count = TILE.min(x.numel() - done);
+        // SAFETY: so many elements remain, and a stage has room for them.
+        let zero = unsafe {
+            reader.read(stage.ptr(), count);
+            match x.dtype.size() {
+                1 => zero_at::<u8>(stage.ptr(), count),
+                4 => zero_at::<u32>(stage.ptr(), count),
+                _ => zero_at::<u64>(stage.ptr(), count),
+            }
+        };
+        if let Some(at) = zero {
+            let message = format!("integer division by zero at element {}", done + at);
+            return Err(Misfit::data(message)
+                .help("convert to a floating-point dtype, or replace the zeros with `where_`"));
+        }
+    }
+    Ok(())
 }
 
 struct Job<'a> {
     body: &'a dyn Body,
-    x: &'a [&'a Tensor],
+    x: &'a [Operand],
     /// The dtype of the last operand, which the body computes in (16-bit floats: in f32).
     domain: DType,
-    output: DType,
+    y: &'a Destination,
 }
 
 /// A buffer of one tile.
@@ -117,51 +189,48 @@ impl Job<'_> {
         self.domain.compute() != self.domain && !self.body.moves()
     }
 
-    /// An input whose memory the output may take.
-    fn reusable(&self, spec: &Spec, dying: InputSet) -> Option<(usize, Storage)> {
-        let bytes = spec.bytes();
-        if bytes < REUSED_BYTES || self.body.moves() {
-            return None;
+    /// How an operand's `n` elements are had; the stage holds the one that is repeated.
+    fn feed(&self, x: &Operand, n: usize, stage: &mut Stage) -> Feed {
+        let converted = self.converts() && x.dtype == self.domain;
+        if self.y.overwrites(x) {
+            return Feed::Read(Reader::new(x));
         }
-        self.x.iter().enumerate().find_map(|(i, x)| {
-            let fits = dying.contains(i) && x.is_unique() && x.spec().dtype == spec.dtype;
-            // The caller drops the input next, so the handle taken here is soon the only one.
-            fits.then(|| concrete(x).reusable(bytes).cloned()).flatten().map(|storage| (i, storage))
-        })
+        if x.contiguous && !converted {
+            return Feed::Direct(x.ptr);
+        }
+        if !x.is_repeated() || n == 0 {
+            return Feed::Read(Reader::new(x));
+        }
+        let (mut one, mut size) = (Bits([0; 8]), x.dtype.size());
+        // SAFETY: the one element is there.
+        unsafe { std::ptr::copy_nonoverlapping(x.ptr, one.0.as_mut_ptr(), size) };
+        if converted {
+            let dtype = x.dtype.compute();
+            (one, size) = (dtype.bits(x.dtype.number(&one)), dtype.size());
+        }
+        // SAFETY: a stage has room for a tile of any dtype.
+        unsafe { fill(one, size, stage.ptr(), n.min(TILE)) };
+        Feed::Constant
     }
 
-    fn feed(&self, i: usize, n: usize, overwritten: bool, stage: &mut Stage) -> Feed {
-        let (array, spec) = (concrete(self.x[i]), self.x[i].spec());
-        let converted = self.converts() && spec.dtype == self.domain;
-        if let Some(bits) = array.splat() {
-            let dtype = if converted { spec.dtype.compute() } else { spec.dtype };
-            let one = dtype.bits(spec.dtype.number(bits));
-            // SAFETY: a stage has room for a tile of any dtype.
-            unsafe { fill(one, dtype.size(), stage.ptr(), n.min(TILE)) };
-            return Feed::Constant;
-        }
-        if array.is_contiguous() && !overwritten && !converted {
-            return Feed::Direct(array.ptr(spec.dtype));
-        }
-        Feed::Read(Reader::new(&Operand::new(array, spec)))
-    }
-
+    /// Computes `n` elements, a tile at a time.
+    ///
     /// # Safety
-    /// `y` has room for `n` output elements and overlaps no operand but the overwritten one, exactly.
+    /// As for [`compute`](super::compute).
     #[inline(never)]
-    unsafe fn run_tiles(&self, y: *mut u8, n: usize, overwritten: Option<usize>) {
+    unsafe fn run_tiles(&self, n: usize) {
         let mut stages = [const { Stage::EMPTY }; MAX_OPERANDS];
         let mut raw = Stage::EMPTY;
         let mut feeds = [const { Feed::Constant }; MAX_OPERANDS];
-        for i in 0..self.x.len() {
-            feeds[i] = self.feed(i, n, overwritten == Some(i), &mut stages[i]);
+        for (i, x) in self.x.iter().enumerate() {
+            feeds[i] = self.feed(x, n, &mut stages[i]);
         }
         let mut x = [std::ptr::null::<u8>(); MAX_OPERANDS];
         let mut done = 0;
         while done < n {
             let count = TILE.min(n - done);
             for i in 0..self.x.len() {
-                let dtype = self.x[i].spec().dtype;
+                let dtype = self.x[i].dtype;
                 // SAFETY: `count` more elements remain of each operand and fit a stage.
                 x[i] = unsafe {
                     match &mut feeds[i] {
@@ -171,8 +240,12 @@ impl Job<'_> {
                     }
                 };
             }
-            // SAFETY: inputs are staged or disjoint from the output; `count` outputs remain from `done`.
-            unsafe { self.finish(&x[..self.x.len()], y.add(done * self.output.size()), count, &mut raw) };
+            // SAFETY: inputs are staged or disjoint from the output; `count` outputs remain from `done`. A tile of an
+            // operand that is overwritten was read before, and has the bytes of the output's.
+            unsafe {
+                let y = self.y.ptr.add(done * self.y.spec.dtype.size());
+                self.finish(&x[..self.x.len()], y, count, &mut raw);
+            }
             done += count;
         }
     }
@@ -209,9 +282,9 @@ impl Job<'_> {
         let domain = if self.body.moves() { self.domain } else { self.domain.compute() };
         // SAFETY: the caller's promise.
         unsafe {
-            if self.converts() && self.output == self.domain {
+            if self.converts() && self.y.spec.dtype == self.domain {
                 self.body.tile(domain, x, raw.ptr(), count);
-                cast::cast(domain, raw.ptr(), self.output, y, count);
+                cast::cast(domain, raw.ptr(), self.domain, y, count);
             } else {
                 self.body.tile(domain, x, y, count);
             }

@@ -17,13 +17,14 @@ mod tests;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::job::{self, Job};
-use super::operand::Operand;
-use super::place::own_copy;
-use super::{build, contiguous};
+use super::operand::{Destination, Operand};
+use super::scratch::Scratch;
+use super::staged::Staged;
+use super::transpose;
 use crate::error::Misfit;
 use crate::exec::matrix::MatrixFunction;
 use crate::ops::Triangular;
-use crate::tensor::{DType, Element, Shape, Spec, Tensor};
+use crate::tensor::{DType, Element, Shape};
 use determinant::{Adjugate, determinant};
 
 /// Up to this length matrices are handled by code of our own: 1,000 inverses of 8 by 8 took 3.4 ms by faer, where most
@@ -82,68 +83,76 @@ reals! { f32 f64 }
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct BadPivot(usize);
 
-/// Computes a function of one output.
-pub(super) fn run(function: MatrixFunction, x: &[&Tensor], spec: Spec) -> Result<Tensor, Box<Misfit>> {
-    match spec.dtype {
-        DType::F32 => typed::<f32>(function, x, spec),
-        DType::F64 => typed::<f64>(function, x, spec),
-        dtype => unreachable!("matrices of {dtype} are refused by infer"),
+/// # Safety
+/// As for [`compute`](super::compute).
+pub(super) unsafe fn compute(
+    function: MatrixFunction,
+    x: &[Operand],
+    y: &[Destination],
+) -> Result<(), Box<Misfit>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match y[0].spec.dtype {
+            DType::F32 => typed::<f32>(function, x, y),
+            DType::F64 => typed::<f64>(function, x, y),
+            dtype => unreachable!("matrices of {dtype} are refused by infer"),
+        }
     }
 }
 
-/// Computes the LU factorisation, which has two outputs.
-pub(super) fn lu(x: &Tensor, specs: &[Spec]) -> Vec<Tensor> {
-    match specs[0].dtype {
-        DType::F32 => factored::<f32>(x, specs),
-        DType::F64 => factored::<f64>(x, specs),
-        dtype => unreachable!("matrices of {dtype} are refused by infer"),
+/// # Safety
+/// As for [`compute`], with elements of type `T`.
+unsafe fn typed<T: Real>(
+    function: MatrixFunction,
+    x: &[Operand],
+    y: &[Destination],
+) -> Result<(), Box<Misfit>> {
+    let n = order(&x[0].shape);
+    // SAFETY: the caller's promise; `factors` is asked only where there are any.
+    unsafe {
+        let factors = || [&x[1], &x[2]].map(|x| Staged::of(x).gapless());
+        match function {
+            MatrixFunction::Lu => lu::<T>(&x[0], y, n),
+            MatrixFunction::Inverse => return rewrite::<T>(&x[0], &y[0], &Inverse { n }, singular),
+            MatrixFunction::Cholesky => return rewrite::<T>(&x[0], &y[0], &Cholesky { n }, indefinite),
+            MatrixFunction::TriangularSolve(system) => {
+                let matrices = Staged::of(&x[0]).gapless();
+                let substitution = Substitution { matrices: matrices.elements::<T>(), n, system };
+                return rewrite(&x[1], &y[0], &substitution, singular);
+            }
+            MatrixFunction::LuSolve { transposed } => {
+                let [lu, rows] = factors();
+                let solve = LuSolve { factored: Factored::<T>::new(&lu, &rows, n), transposed };
+                return rewrite(&x[3], &y[0], &solve, singular);
+            }
+            MatrixFunction::Adjugate => {
+                let [lu, rows] = factors();
+                // What is rewritten is the factorisation.
+                return rewrite(&lu, &y[0], &Adjugate(Factored::<T>::new(&lu, &rows, n)), singular);
+            }
+            MatrixFunction::Determinant(what) => {
+                let [lu, rows] = factors();
+                let factored = Factored::<T>::new(&lu, &rows, n);
+                let parts = elements_mut::<T>(&y[0]);
+                parts.iter_mut().enumerate().for_each(|(at, y)| *y = determinant(what, factored.at(at)));
+            }
+        }
     }
+    Ok(())
 }
 
-fn factored<T: Real>(x: &Tensor, specs: &[Spec]) -> Vec<Tensor> {
-    let n = order(&specs[0].shape);
-    let lu = own_copy(x, specs[0], false);
-    let rows = build(specs[1], |_| {});
-    if n > 0 {
-        // SAFETY: both blocks are ours alone.
-        let (lu, rows) = unsafe { (elements_mut::<T>(&lu), elements_mut::<i64>(&rows)) };
-        // SAFETY: the slices outlive the job.
-        unsafe { job::run(Factoring { lu, rows, n }) };
+/// The LU factorisations, and the order of their rows.
+///
+/// # Safety
+/// As for [`compute`], with elements of type `T`.
+unsafe fn lu<T: Real>(x: &Operand, y: &[Destination], n: usize) {
+    if n == 0 {
+        return;
     }
-    vec![lu, rows]
-}
-
-fn typed<T: Real>(function: MatrixFunction, x: &[&Tensor], spec: Spec) -> Result<Tensor, Box<Misfit>> {
-    let n = order(&x[0].spec().shape);
-    match function {
-        MatrixFunction::Inverse => rewritten::<T>(x[0], spec, &Inverse { n }, singular),
-        MatrixFunction::Cholesky => rewritten::<T>(x[0], spec, &Cholesky { n }, indefinite),
-        MatrixFunction::TriangularSolve(system) => {
-            let matrices = contiguous(x[0]);
-            let substitution = Substitution { matrices: elements::<T>(&matrices), n, system };
-            rewritten(x[1], spec, &substitution, singular)
-        }
-        MatrixFunction::LuSolve { transposed } => {
-            let (lu, rows) = (contiguous(x[1]), contiguous(x[2]));
-            let solve = LuSolve { factored: Factored::new(&lu, &rows, n), transposed };
-            rewritten::<T>(x[3], spec, &solve, singular)
-        }
-        MatrixFunction::Adjugate => {
-            let (lu, rows) = (contiguous(x[1]), contiguous(x[2]));
-            let adjugate = Adjugate(Factored::new(&lu, &rows, n));
-            // What is rewritten is the factorisation.
-            rewritten::<T>(&lu, spec, &adjugate, singular)
-        }
-        MatrixFunction::Determinant(what) => {
-            let (lu, rows) = (contiguous(x[1]), contiguous(x[2]));
-            let factored = Factored::<T>::new(&lu, &rows, n);
-            let y = build(spec, |_| {});
-            // SAFETY: the block is ours alone.
-            let parts = unsafe { elements_mut::<T>(&y) };
-            parts.iter_mut().enumerate().for_each(|(at, y)| *y = determinant(what, factored.at(at)));
-            Ok(y)
-        }
-        MatrixFunction::Lu => unreachable!("has two outputs"),
+    // SAFETY: the caller's promise; the slices outlive the job.
+    unsafe {
+        transpose::copy(x, y[0].ptr);
+        job::run(Factoring { lu: elements_mut::<T>(&y[0]), rows: elements_mut(&y[1]), n });
     }
 }
 
@@ -152,19 +161,14 @@ fn order(shape: &Shape) -> usize {
     shape.dim(shape.rank() - 1)
 }
 
-/// The elements of a concrete tensor without gaps.
-fn elements<T: Element>(x: &Tensor) -> &[T] {
-    x.as_slice().expect("gap-free, and of the dtype that infer admits")
-}
-
+/// The places of an output.
+///
 /// # Safety
-/// Nobody else sees the tensor's memory, which has no gaps and is of this dtype.
-#[expect(clippy::mut_from_ref, reason = "the tensor is a handle; its block is the caller's alone")]
-unsafe fn elements_mut<T: Element>(y: &Tensor) -> &mut [T] {
-    let operand = Operand::of(y);
-    debug_assert!(operand.contiguous && operand.dtype == T::DTYPE);
+/// Nobody else sees them, and their dtype is that of `T`.
+unsafe fn elements_mut<'a, T: Element>(y: &Destination) -> &'a mut [T] {
+    debug_assert_eq!(y.spec.dtype, T::DTYPE);
     // SAFETY: the caller's promise.
-    unsafe { std::slice::from_raw_parts_mut(operand.ptr.cast_mut().cast(), operand.numel()) }
+    unsafe { std::slice::from_raw_parts_mut(y.ptr.cast(), y.spec.shape.numel()) }
 }
 
 /// What is done to the elements of one matrix, in place.
@@ -195,27 +199,31 @@ impl<T, R: Rewrite<T>> Job for Each<'_, T, R> {
     }
 }
 
-/// A copy of `x` whose matrices are rewritten; `refuse` tells, given its name and pivot, of the first that cannot be.
-fn rewritten<T: Real>(
-    x: &Tensor,
-    spec: Spec,
+/// Copies `x` and rewrites its matrices; `refuse` tells, given its name and pivot, of the first that cannot be.
+///
+/// # Safety
+/// As for [`compute`], with elements of type `T`.
+unsafe fn rewrite<T: Real>(
+    x: &Operand,
+    y: &Destination,
     rewrite: &impl Rewrite<T>,
     refuse: fn(String, usize) -> Box<Misfit>,
-) -> Result<Tensor, Box<Misfit>> {
-    let y = own_copy(x, spec, false);
-    let lead = spec.shape.rank() - 2;
-    let size = spec.shape.dim(lead) * spec.shape.dim(lead + 1);
+) -> Result<(), Box<Misfit>> {
+    let shape = y.spec.shape;
+    let lead = shape.rank() - 2;
+    let size = shape.dim(lead) * shape.dim(lead + 1);
     if size == 0 {
-        return Ok(y);
+        return Ok(());
     }
     let mut bad = None;
-    // SAFETY: the copy is ours alone.
-    let all = unsafe { elements_mut::<T>(&y) };
-    // SAFETY: the slices outlive the job.
-    unsafe { job::run(Each { all, size, rewrite, bad: &mut bad }) };
+    // SAFETY: the caller's promise; the slices outlive the job.
+    unsafe {
+        transpose::copy(x, y.ptr);
+        job::run(Each { all: elements_mut::<T>(y), size, rewrite, bad: &mut bad });
+    }
     match bad {
-        None => Ok(y),
-        Some((at, BadPivot(pivot))) => Err(refuse(named(at, &spec.shape[..lead]), pivot)),
+        None => Ok(()),
+        Some((at, BadPivot(pivot))) => Err(refuse(named(at, &shape[..lead]), pivot)),
     }
 }
 
@@ -366,8 +374,8 @@ struct Factored<'a, T> {
 }
 
 impl<'a, T: Real> Factored<'a, T> {
-    fn new(lu: &'a Tensor, rows: &'a Tensor, n: usize) -> Factored<'a, T> {
-        Factored { lu: elements(lu), rows: elements(rows), n }
+    fn new(lu: &'a Staged, rows: &'a Staged, n: usize) -> Factored<'a, T> {
+        Factored { lu: lu.elements(), rows: rows.elements(), n }
     }
 
     #[inline(always)]
@@ -382,7 +390,7 @@ impl<'a, T: Real> Factored<'a, T> {
 
     /// The determinant of the order of the rows: -1 if an odd number of exchanges makes it.
     fn sign(self) -> T {
-        let mut seen = vec![false; self.n];
+        let mut seen = Scratch::filled(self.n, false);
         let mut sign = T::ONE;
         for start in 0..self.n {
             let mut at = self.rows[start] as usize;
@@ -408,7 +416,7 @@ impl<'a, T: Real> Factored<'a, T> {
     #[inline(always)]
     fn solve(self, transposed: bool, b: &mut [T]) -> Result<(), BadPivot> {
         let columns = b.len() / self.n;
-        let mut moved = vec![T::ZERO; b.len()];
+        let mut moved = Scratch::filled(b.len(), T::ZERO);
         if transposed {
             self.upper().transposed().solve(b)?;
             self.lower().transposed().solve(b)?;

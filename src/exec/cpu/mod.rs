@@ -19,17 +19,67 @@ mod pool;
 pub(crate) mod random;
 mod reduce;
 mod scan;
+mod scratch;
 mod search;
 mod sort;
+mod staged;
+#[cfg(test)]
+mod tests;
 mod transpose;
 mod vector;
-mod view;
+pub(crate) mod view;
 
-use super::{Fold, Kernel, Opaque};
+use super::{Base, Fold, Kernel, Opaque};
 use crate::error::Misfit;
-use crate::ops::InputSet;
-use crate::tensor::{DType, Spec, Storage, Tensor};
-use operand::Operand;
+use crate::ops::{Distribution, InputSet};
+use crate::tensor::{AxisSet, DType, Spec, Storage, Tensor};
+use operand::{Destination, Operand};
+use staged::{Staged, cast_to};
+
+/// Computes a kernel: the one body of the work, for tensors and for programs, whose memory is planned.
+///
+/// Operands may have any strides; what a class wants without gaps is copied first, to memory of the pool, as far as it
+/// is not so already. Nothing is allocated in the steady state beside that, but by `Opaque` kernels.
+///
+/// On an error destinations hold anything.
+///
+/// # Safety
+/// Operands and destinations are as many as the kernel's inputs and outputs, of the specs it was lowered and inferred
+/// for. Operands are valid, destinations have room and overlap neither one another nor an operand. With one exception: the
+/// output of a `Map`, a `Place` over its first input or a `Scatter` may begin exactly where an operand begins (for `Place`
+/// and `Scatter`: the first one) that has no gaps and as many bytes: it is then made in place. For a `Map` the two also
+/// have elements of the same size, and any number of operands may be so.
+pub(crate) unsafe fn compute(
+    kernel: &Kernel<'_>,
+    x: &[Operand],
+    y: &[Destination],
+) -> Result<(), Box<Misfit>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match kernel {
+            Kernel::Map(body) => return map::compute(*body, x, &y[0]),
+            Kernel::Cast => cast_to(&x[0], &y[0]),
+            Kernel::Reduce(fold, axes) => reduce_to(*fold, *axes, &x[0], &y[0]),
+            Kernel::Scan(scan) => scan::compute(*scan, x, y),
+            Kernel::Search(side) => search::compute(*side, &x[0], &x[1], &y[0]),
+            Kernel::Sort(sorting) => sort::compute(*sorting, &x[0], y),
+            Kernel::View(view) => view::copy(view, &x[0], &y[0]),
+            Kernel::Place(base, regions) => place::compute(*base, regions, x, &y[0]),
+            Kernel::Gather(what, axis) => return indexed::gather(*what, *axis, x, &y[0]),
+            Kernel::Scatter(what, axis, combine) => {
+                return indexed::scatter(*what, *axis, *combine, x, &y[0]);
+            }
+            Kernel::Dot => dot::compute(x, &y[0]),
+            Kernel::Conv(conv) => conv::compute(conv, x, &y[0]),
+            Kernel::Pool(pooling) => pool::compute(pooling, &x[0], y),
+            #[cfg(feature = "linalg")]
+            Kernel::Matrix(function) => return matrix::compute(*function, x, y),
+            Kernel::Random(distribution) => draw_to(*distribution, &x[0], &y[0]),
+            Kernel::Opaque(opaque) => return opaque_to(*opaque, x, y),
+        }
+    }
+    Ok(())
+}
 
 /// Computes a kernel of one output on concrete inputs. The memory of `dying` inputs may be overwritten.
 pub(crate) fn run(
@@ -39,24 +89,23 @@ pub(crate) fn run(
     dying: InputSet,
 ) -> Result<Tensor, Box<Misfit>> {
     match kernel {
-        Kernel::Map(body) => map::run(*body, x, spec, dying),
-        Kernel::View(view) => Ok(view::run(view, x[0], *spec)),
-        Kernel::Cast => Ok(cast_tensor(x[0], *spec)),
-        Kernel::Reduce(fold, axes) => Ok(run_reduce(*fold, *axes, x[0], *spec)),
-        Kernel::Scan(scan) => Ok(scan::run(*scan, x, *spec)),
-        Kernel::Search(side) => Ok(search::run(*side, x[0], x[1], *spec)),
-        Kernel::Sort(_) => unreachable!("{kernel:?} has two outputs"),
-        Kernel::Place(base, regions) => Ok(place::run(*base, regions, x, *spec, dying)),
-        Kernel::Gather(what, axis) => indexed::gather(*what, *axis, x[0], x[1], *spec),
-        Kernel::Scatter(what, axis, combine) => indexed::scatter(*what, *axis, *combine, x, *spec, dying),
-        Kernel::Dot => Ok(dot::run(x[0], x[1], *spec)),
-        Kernel::Conv(conv) => Ok(conv::run(conv, x[0], x[1], *spec)),
-        Kernel::Pool(pooling) => Ok(pool::run(pooling, x[0], *spec)),
-        #[cfg(feature = "linalg")]
-        Kernel::Matrix(function) => matrix::run(*function, x, *spec),
-        Kernel::Random(distribution) => Ok(run_random(*distribution, x[0], *spec)),
-        Kernel::Opaque(opaque) => run_opaque(*opaque, x).map(|mut y| y.swap_remove(0)),
+        Kernel::Map(body) => return map::run(*body, x, spec, dying),
+        Kernel::View(view) => return Ok(view::run(view, x[0], *spec)),
+        Kernel::Opaque(opaque) => return run_opaque(*opaque, x).map(|mut y| y.swap_remove(0)),
+        _ => {}
     }
+    if let Some(y) = repeated(kernel, x, spec)? {
+        return Ok(y);
+    }
+    let overwritten = match kernel {
+        Kernel::Place(Base::First, _) | Kernel::Scatter(..) if dying.contains(0) => own_block(x[0], spec),
+        _ => None,
+    };
+    let storage = overwritten.unwrap_or_else(|| Storage::with_bytes(spec.bytes()));
+    let y = Destination { ptr: storage.data(), spec: *spec };
+    // SAFETY: the block has room for the output, and is new or the first input's alone.
+    with_operands(x, |x| unsafe { compute(kernel, x, &[y]) })?;
+    Ok(Tensor::from_storage(*spec, storage))
 }
 
 /// Computes a kernel of several outputs on concrete inputs.
@@ -65,14 +114,12 @@ pub(crate) fn run_many(
     x: &[&Tensor],
     specs: &[Spec],
 ) -> Result<Vec<Tensor>, Box<Misfit>> {
-    match kernel {
-        Kernel::Pool(pooling) => Ok(pool::run_max(pooling, x[0], specs)),
-        #[cfg(feature = "linalg")]
-        Kernel::Matrix(_) => Ok(matrix::lu(x[0], specs)),
-        Kernel::Scan(scan) => Ok(scan::run_extreme(*scan, x[0], specs)),
-        Kernel::Sort(sorting) => Ok(sort::run(*sorting, x[0], specs)),
-        _ => unreachable!("{kernel:?} has one output"),
-    }
+    let blocks: Vec<Storage> = specs.iter().map(|spec| Storage::with_bytes(spec.bytes())).collect();
+    let destination = |(block, &spec): (&Storage, &Spec)| Destination { ptr: block.data(), spec };
+    let y: Vec<Destination> = blocks.iter().zip(specs).map(destination).collect();
+    // SAFETY: the blocks are new and have room for the outputs.
+    with_operands(x, |x| unsafe { compute(kernel, x, &y) })?;
+    Ok(specs.iter().zip(blocks).map(|(&spec, block)| Tensor::from_storage(spec, block)).collect())
 }
 
 /// Runs an operation's own code.
@@ -82,6 +129,36 @@ pub(crate) fn run_opaque(opaque: &dyn Opaque, x: &[&Tensor]) -> Result<Vec<Tenso
         Some(error) => Err(Misfit::caused(error.clone())),
         None => Ok(y),
     }
+}
+
+/// What `f` yields for the operands of concrete tensors; no list is allocated for the usual few.
+fn with_operands<R>(x: &[&Tensor], f: impl FnOnce(&[Operand]) -> R) -> R {
+    match *x {
+        [a] => f(&[Operand::of(a)]),
+        [a, b] => f(&[Operand::of(a), Operand::of(b)]),
+        [a, b, c] => f(&[Operand::of(a), Operand::of(b), Operand::of(c)]),
+        _ => f(&x.iter().map(|x| Operand::of(x)).collect::<Vec<_>>()),
+    }
+}
+
+/// The result where it is one number for all elements, since the input is, and takes no memory.
+fn repeated(kernel: &Kernel<'_>, x: &[&Tensor], spec: &Spec) -> Result<Option<Tensor>, Box<Misfit>> {
+    let Some(bits) = x[0].concrete().and_then(|array| array.splat()) else { return Ok(None) };
+    match kernel {
+        Kernel::Cast => Ok(Some(Tensor::splat(*spec, x[0].spec().dtype.number(bits)))),
+        Kernel::Gather(_, axis) => {
+            // SAFETY: the operand of a tensor that is here.
+            unsafe { indexed::positions(&Operand::of(x[1]), x[0].spec().shape.dim(*axis))? };
+            Ok(Some(Tensor::splat_bits(*spec, *bits)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The memory of an input that nobody else sees, where an output of this spec may be made of it.
+fn own_block(x: &Tensor, spec: &Spec) -> Option<Storage> {
+    let array = x.concrete().expect("kernels run on concrete tensors");
+    x.is_unique().then(|| array.reusable(spec.bytes()).cloned()).flatten()
 }
 
 /// A tensor whose elements `fill` writes, row-major without gaps.
@@ -114,47 +191,58 @@ pub(crate) fn same_bits(x: &Tensor, y: &Tensor) -> bool {
     }
 }
 
-/// The elements in another dtype.
-fn cast_tensor(x: &Tensor, spec: Spec) -> Tensor {
-    let from = x.spec().dtype;
-    if let Some(bits) = x.concrete().and_then(|array| array.splat()) {
-        return Tensor::splat(spec, from.number(bits));
+/// # Safety
+/// As for [`compute`].
+unsafe fn reduce_to(fold: Fold, axes: AxisSet, x: &Operand, y: &Destination) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let x = Staged::of(x).computable();
+        let dtype = match fold {
+            Fold::ArgMax | Fold::ArgMin => DType::I64,
+            _ => x.dtype,
+        };
+        y.rounded_from(dtype, |to| reduce::reduce(fold, axes, &x, to));
     }
-    let x = contiguous(x);
-    let n = spec.shape.numel();
-    // SAFETY: `x` has `n` elements without gaps and the new block has room for as many.
-    build(spec, |to| unsafe { cast::cast(from, Operand::of(&x).ptr, spec.dtype, to, n) })
 }
 
-/// The elements in the dtype that arithmetic runs in.
-fn computable(x: &Tensor) -> Tensor {
-    let dtype = x.spec().dtype;
-    if dtype.compute() == dtype { x.clone() } else { cast_tensor(x, x.spec().with_dtype(dtype.compute())) }
-}
-
-fn run_reduce(fold: Fold, axes: crate::tensor::AxisSet, x: &Tensor, spec: Spec) -> Tensor {
-    let wide = computable(x);
-    let result = match fold {
-        Fold::ArgMax | Fold::ArgMin => DType::I64,
-        _ => wide.spec().dtype,
-    };
-    let operand = Operand::of(&wide);
-    // SAFETY: the new block has room for the kept axes.
-    let y = build(spec.with_dtype(result), |y| unsafe { reduce::reduce(fold, axes, &operand, y) });
-    if result == spec.dtype { y } else { cast_tensor(&y, spec) }
-}
-
-fn run_random(distribution: crate::ops::Distribution, key: &Tensor, spec: Spec) -> Tensor {
-    let keys = contiguous(key);
-    let keys = keys.as_slice::<i64>().expect("infer admits i64 keys only");
-    let each = spec.shape.numel() / (keys.len() / 2).max(1);
-    let size = spec.dtype.size();
-    build(spec, |to| {
-        for (i, key) in keys.chunks_exact(2).enumerate() {
-            // SAFETY: the block has room for `each` elements a key.
-            unsafe {
-                random::draw(distribution, spec.dtype, [key[0], key[1]], each, to.add(i * each * size));
-            }
+/// # Safety
+/// As for [`compute`].
+unsafe fn draw_to(distribution: Distribution, key: &Operand, y: &Destination) {
+    // SAFETY: the caller's promise.
+    let keys = unsafe { Staged::of(key) }.gapless();
+    let keys = keys.elements::<i64>();
+    let Spec { shape, dtype } = y.spec;
+    let each = shape.numel() / (keys.len() / 2).max(1);
+    for (i, key) in keys.chunks_exact(2).enumerate() {
+        // SAFETY: the destination has room for `each` elements a key.
+        unsafe {
+            let to = y.ptr.add(i * each * dtype.size());
+            random::draw(distribution, dtype, [key[0], key[1]], each, to);
         }
-    })
+    }
+}
+
+/// Runs an operation's own code on copies of the operands.
+///
+/// # Safety
+/// As for [`compute`].
+unsafe fn opaque_to(opaque: &dyn Opaque, x: &[Operand], y: &[Destination]) -> Result<(), Box<Misfit>> {
+    // SAFETY: the caller's promise; the new blocks have room for the copies.
+    let copied = |x: &Operand| build(x.spec(), |to| unsafe { transpose::copy(x, to) });
+    let x: Vec<Tensor> = x.iter().map(copied).collect();
+    let results = run_opaque(opaque, &x.iter().collect::<Vec<_>>())?;
+    let specs = || results.iter().map(|result| *result.spec());
+    if !specs().eq(y.iter().map(|y| y.spec)) {
+        let expected: Vec<Spec> = y.iter().map(|y| y.spec).collect();
+        return Err(Misfit::shape(format!(
+            "yields {:?} now, expected {expected:?} as when it was compiled",
+            specs().collect::<Vec<_>>()
+        ))
+        .help("shapes and dtypes of its outputs may depend on those of its inputs alone"));
+    }
+    for (result, y) in results.iter().zip(y) {
+        // SAFETY: the caller's promise: room for so many elements of this dtype.
+        unsafe { transpose::copy(&Operand::of(result), y.ptr) };
+    }
+    Ok(())
 }

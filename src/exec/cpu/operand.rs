@@ -2,7 +2,7 @@
 
 use crate::tensor::{Array, DType, MAX_RANK, Shape, Spec, Strides, Tensor};
 
-/// Elements that a kernel reads. Valid as long as the tensor it was made of.
+/// Elements that a kernel reads. Valid as long as the memory it was made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Operand {
     pub(crate) ptr: *const u8,
@@ -32,9 +32,58 @@ impl Operand {
         Operand::new(x.concrete().expect("kernels run on concrete tensors"), x.spec())
     }
 
+    /// Elements that lie so many apart along each axis: any numbers, 0 where one is repeated.
+    pub(crate) fn strided(ptr: *const u8, spec: &Spec, strides: Strides) -> Operand {
+        let contiguous = is_row_major(&spec.shape, &strides);
+        Operand { ptr, dtype: spec.dtype, shape: spec.shape, strides, contiguous }
+    }
+
+    /// Elements that lie row-major without gaps.
+    pub(crate) fn dense(ptr: *const u8, spec: &Spec) -> Operand {
+        Operand { ptr, dtype: spec.dtype, shape: spec.shape, strides: spec.shape.strides(), contiguous: true }
+    }
+
     pub(crate) fn numel(&self) -> usize {
         self.shape.numel()
     }
+
+    pub(crate) fn spec(&self) -> Spec {
+        Spec::new(self.shape, self.dtype)
+    }
+
+    /// Whether there is but one element in memory, for all places.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.shape.iter().zip(&self.strides).all(|(&dim, &stride)| stride == 0 || dim == 1)
+    }
+}
+
+/// Memory that a kernel writes an output to: row-major, without gaps, aligned for the dtype.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination {
+    pub(crate) ptr: *mut u8,
+    pub(crate) spec: Spec,
+}
+
+impl Destination {
+    /// Whether the output is to take the place of an operand that is read: both begin in the same place. (Then the
+    /// operand has no gaps and as many bytes; see [`compute`](super::compute).)
+    pub(crate) fn overwrites(&self, x: &Operand) -> bool {
+        let same = self.ptr.cast_const() == x.ptr;
+        debug_assert!(
+            !same || self.spec.bytes() == 0 || x.contiguous && x.spec().bytes() == self.spec.bytes()
+        );
+        same
+    }
+}
+
+/// Whether the strides are those of elements without gaps; axes of length 1 do not matter.
+pub(crate) fn is_row_major(shape: &Shape, strides: &Strides) -> bool {
+    let mut step = 1;
+    (0..shape.rank()).rev().all(|axis| {
+        let even = shape[axis] == 1 || strides[axis] == step;
+        step *= shape[axis] as isize;
+        even
+    }) || shape.numel() == 0
 }
 
 /// Axes of an operand with those merged that lie evenly behind one another, so that the last is as long as can be.

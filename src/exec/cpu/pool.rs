@@ -7,11 +7,12 @@ use std::num::Wrapping;
 use std::ops::{Add, Range};
 
 use super::job::{self, Job};
-use super::operand::Operand;
-use super::{build, cast_tensor, computable, contiguous};
+use super::operand::{Destination, Operand};
+use super::scratch::Scratch;
+use super::staged::Staged;
 use crate::exec::window::{Extents, Windows, count, positions};
 use crate::exec::{PoolKind, Pooling};
-use crate::tensor::{DType, Spec, Tensor};
+use crate::tensor::DType;
 
 /// A number that is pooled.
 trait Number: Copy + PartialOrd + Add<Output = Self> + 'static {
@@ -53,76 +54,45 @@ struct Planes<'a, T> {
     y: *mut T,
 }
 
-/// Does what a pooling of one output asks for: sums of windows, or their spread.
-pub(super) fn run(pooling: &Pooling, x: &Tensor, spec: Spec) -> Tensor {
-    let x = contiguous(&computable(x));
-    let wide = spec.with_dtype(spec.dtype.compute());
-    let from = Operand::of(&x).ptr;
-    let y = build(wide, |to| {
-        // SAFETY: the operand is whole, the new block has room for the result, and both are of this dtype.
-        unsafe {
-            match wide.dtype {
-                DType::F32 => sums::<f32>(pooling, wide, from.cast(), to.cast()),
-                DType::F64 => sums::<f64>(pooling, wide, from.cast(), to.cast()),
-                DType::I64 => sums::<Wrapping<i64>>(pooling, wide, from.cast(), to.cast()),
-                DType::I32 => sums::<Wrapping<i32>>(pooling, wide, from.cast(), to.cast()),
-                DType::U8 => sums::<Wrapping<u8>>(pooling, wide, from.cast(), to.cast()),
-                dtype => unreachable!("pooling of {dtype} is refused by infer"),
-            }
-        }
-    });
-    if wide == spec { y } else { cast_tensor(&y, spec) }
-}
-
-/// The greatest elements of windows, and where they are.
-pub(super) fn run_max(pooling: &Pooling, x: &Tensor, specs: &[Spec]) -> Vec<Tensor> {
-    let x = contiguous(&computable(x));
-    let wide = specs[0].with_dtype(specs[0].dtype.compute());
-    let from = Operand::of(&x).ptr;
-    let mut values = None;
-    let places = build(specs[1], |places| {
-        values = Some(build(wide, |to| {
-            let places = places.cast::<i64>();
-            // SAFETY: the operand is whole, the new blocks have room for the results, and the dtypes are these.
-            unsafe {
-                match wide.dtype {
-                    DType::F32 => greatest::<f32>(pooling, wide, from.cast(), to.cast(), places),
-                    DType::F64 => greatest::<f64>(pooling, wide, from.cast(), to.cast(), places),
-                    DType::I64 => greatest::<Wrapping<i64>>(pooling, wide, from.cast(), to.cast(), places),
-                    DType::I32 => greatest::<Wrapping<i32>>(pooling, wide, from.cast(), to.cast(), places),
-                    DType::U8 => greatest::<Wrapping<u8>>(pooling, wide, from.cast(), to.cast(), places),
-                    dtype => unreachable!("pooling of {dtype} is refused by infer"),
-                }
-            }
-        }));
-    });
-    let values = values.expect("built inside");
-    vec![if wide == specs[0] { values } else { cast_tensor(&values, specs[0]) }, places]
-}
-
 /// # Safety
-/// `x` and `y` are the whole input and output, and do not overlap.
-unsafe fn sums<T: Number>(pooling: &Pooling, spec: Spec, x: *const T, y: *mut T) {
+/// As for [`compute`](super::compute).
+pub(super) unsafe fn compute(pooling: &Pooling, x: &Operand, y: &[Destination]) {
+    let (n, dtype) = (y[0].spec.shape.numel(), y[0].spec.dtype.compute());
+    // SAFETY: the caller's promise; the operand is whole and the outputs have room, all of this dtype but for the places.
+    unsafe {
+        let x = Staged::of(x).computable().gapless();
+        let places = y.get(1).map(|places| places.ptr.cast());
+        y[0].rounded_from(dtype, |to| match dtype {
+            DType::F32 => typed::<f32>(pooling, n, x.ptr, to, places),
+            DType::F64 => typed::<f64>(pooling, n, x.ptr, to, places),
+            DType::I64 => typed::<Wrapping<i64>>(pooling, n, x.ptr, to, places),
+            DType::I32 => typed::<Wrapping<i32>>(pooling, n, x.ptr, to, places),
+            DType::U8 => typed::<Wrapping<u8>>(pooling, n, x.ptr, to, places),
+            dtype => unreachable!("pooling of {dtype} is refused by infer"),
+        });
+    }
+}
+
+/// Does what a pooling asks for: sums of windows, their spread, or the greatest elements of windows and their places.
+///
+/// # Safety
+/// `x` is the whole input, `y` and `places`, where there are any, the `n` elements of each output; none overlaps.
+unsafe fn typed<T: Number>(pooling: &Pooling, n: usize, x: *const u8, y: *mut u8, places: Option<*mut i64>) {
     let windows = &pooling.windows;
     let each = count(if pooling.kind == PoolKind::Spread { windows.input } else { windows.output });
-    let all = Planes { windows, planes: spec.shape.numel() / each.max(1), x, y };
+    let (x, y) = (x.cast::<T>(), y.cast::<T>());
+    let all = Planes { windows, planes: n / each.max(1), x, y };
     // SAFETY: the caller's promise.
     unsafe {
-        std::slice::from_raw_parts_mut(y, spec.shape.numel()).fill(T::ZERO);
+        if let Some(places) = places {
+            return run_job::<T>(Greatest { all, places });
+        }
+        std::slice::from_raw_parts_mut(y, n).fill(T::ZERO);
         match pooling.kind {
             PoolKind::Spread => run_job::<T>(Spread(all)),
             _ => run_job::<T>(Sums(all)),
         }
     }
-}
-
-/// # Safety
-/// As [`sums`], and `places` has room for as many as `y`.
-unsafe fn greatest<T: Number>(pooling: &Pooling, spec: Spec, x: *const T, y: *mut T, places: *mut i64) {
-    let windows = &pooling.windows;
-    let planes = spec.shape.numel() / count(windows.output).max(1);
-    // SAFETY: the caller's promise.
-    unsafe { run_job::<T>(Greatest { all: Planes { windows, planes, x, y }, places }) }
 }
 
 /// One row of the output and one element of the kernel, as far as it sees the input.
@@ -216,7 +186,7 @@ impl<T: Number> Job for Greatest<'_, T> {
     unsafe fn run(self) {
         let Planes { windows, planes, x, y } = self.all;
         let (stride, width) = (windows.stride[2] as u32, windows.output[2]);
-        let (mut best, mut places) = (vec![T::ZERO; width], vec![UNSEEN; width]);
+        let (mut best, mut places) = (Scratch::filled(width, T::ZERO), Scratch::filled(width, UNSEEN));
         for plane in 0..planes {
             for (row, position) in positions([windows.output[0], windows.output[1], 1]).enumerate() {
                 places.fill(UNSEEN);
@@ -238,7 +208,7 @@ impl<T: Number> Job for Greatest<'_, T> {
                     }
                 }
                 let to = plane * count(windows.output) + row * width;
-                for (i, (&best, &place)) in best.iter().zip(&places).enumerate() {
+                for (i, (&best, &place)) in best.iter().zip(places.iter()).enumerate() {
                     // SAFETY: the outputs have room for every row.
                     unsafe {
                         *y.add(to + i) = best;

@@ -12,6 +12,7 @@
 
 use super::cast::cast;
 use super::job::{self, Job};
+use super::scratch::Scratch;
 use crate::exec::math::num::Num;
 use crate::exec::math::{self, Bits, Real};
 use crate::ops::Distribution;
@@ -58,9 +59,9 @@ unsafe fn permute(key: [i64; 2], y: *mut i64, n: usize) {
         let [low, high, ..] = bits(key, i as u64);
         (u64::from(high) << 32 | u64::from(low), i)
     };
-    let mut order: Vec<(u64, i64)> = (0..n as i64).map(number).collect();
+    let mut order: Scratch<(u64, i64)> = (0..n as i64).map(number).collect();
     order.sort_unstable();
-    for (i, (_, element)) in order.into_iter().enumerate() {
+    for (i, &(_, element)) in order.iter().enumerate() {
         // SAFETY: the caller's promise.
         unsafe { y.add(i).write(element) };
     }

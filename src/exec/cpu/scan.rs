@@ -13,10 +13,10 @@ mod total;
 use std::num::Wrapping;
 
 use super::indexed::Around;
-use super::operand::Operand;
-use super::{build, cast_tensor, computable, contiguous};
+use super::operand::{Destination, Operand};
+use super::staged::Staged;
 use crate::exec::{Direction, Running, Scan};
-use crate::tensor::{DType, Spec, Tensor};
+use crate::tensor::DType;
 
 /// Elements that a scan walks, `[outer, n, inner]` without gaps.
 pub(super) struct Walked {
@@ -35,28 +35,44 @@ impl Walked {
     }
 }
 
-/// Computes a scan of one output.
-pub(super) fn run(scan: Scan, x: &[&Tensor], spec: Spec) -> Tensor {
+/// # Safety
+/// As for [`compute`](super::compute).
+pub(super) unsafe fn compute(scan: Scan, x: &[Operand], y: &[Destination]) {
+    let spec = y[0].spec;
+    if spec.shape.numel() == 0 {
+        return;
+    }
     let walked = Walked { around: Around::new(&spec.shape, scan.axis), direction: scan.direction };
-    let x: Vec<Tensor> = x.iter().map(|x| contiguous(&computable(x))).collect();
-    let wide = spec.with_dtype(spec.dtype.compute());
-    let from: Vec<*const u8> = x.iter().map(|x| Operand::of(x).ptr).collect();
-    let y = build(wide, |y| {
-        if wide.shape.numel() == 0 {
-            return;
-        }
-        // SAFETY: inputs and output have the elements that `walked` describes, of the type that the dtype names.
-        unsafe {
-            match wide.dtype {
-                DType::F32 => float::<f32>(scan.running, &walked, &from, y),
-                DType::F64 => float::<f64>(scan.running, &walked, &from, y),
-                DType::I64 => total::run::<Wrapping<i64>>(scan.running, &walked, &from, y),
-                DType::I32 => total::run::<Wrapping<i32>>(scan.running, &walked, &from, y),
-                _ => total::run::<Wrapping<u8>>(scan.running, &walked, &from, y),
+    // SAFETY: the caller's promise; staged inputs and the output have the elements that `walked` describes.
+    unsafe {
+        let staged = |x: &Operand| Staged::of(x).computable().gapless();
+        let (first, second) = (staged(&x[0]), x.get(1).map(staged));
+        let from = [first.ptr, second.as_ref().map_or(first.ptr, |second| second.ptr)];
+        let dtype = spec.dtype.compute();
+        y[0].rounded_from(dtype, |to| match scan.running {
+            Running::Max | Running::Min => {
+                scan_extreme(scan, &walked.around, dtype, first.ptr, [to, y[1].ptr])
             }
+            running => scan_totals(running, &walked, dtype, &from, to),
+        });
+    }
+}
+
+/// Scans of one output.
+///
+/// # Safety
+/// `x` are inputs and `y` an output of the elements that `walked` describes, of `dtype`.
+unsafe fn scan_totals(running: Running, walked: &Walked, dtype: DType, x: &[*const u8], y: *mut u8) {
+    // SAFETY: the caller's promise, at the type that the dtype names.
+    unsafe {
+        match dtype {
+            DType::F32 => float::<f32>(running, walked, x, y),
+            DType::F64 => float::<f64>(running, walked, x, y),
+            DType::I64 => total::run::<Wrapping<i64>>(running, walked, x, y),
+            DType::I32 => total::run::<Wrapping<i32>>(running, walked, x, y),
+            _ => total::run::<Wrapping<u8>>(running, walked, x, y),
         }
-    });
-    if wide == spec { y } else { cast_tensor(&y, spec) }
+    }
 }
 
 /// # Safety
@@ -71,31 +87,21 @@ unsafe fn float<T: logarithm::Float>(running: Running, walked: &Walked, x: &[*co
     }
 }
 
-/// Computes a scan of extremes: values and positions.
-pub(super) fn run_extreme(scan: Scan, x: &Tensor, specs: &[Spec]) -> Vec<Tensor> {
+/// Scans of extremes: values and positions.
+///
+/// # Safety
+/// `x` is an input, `y` and `at` outputs of the elements that `around` describes, of `dtype` and i64.
+unsafe fn scan_extreme(scan: Scan, around: &Around, dtype: DType, x: *const u8, [y, at]: [*mut u8; 2]) {
     debug_assert_eq!(scan.direction, Direction::Forward, "extremes are scanned forward only");
-    let around = Around::new(&specs[0].shape, scan.axis);
-    let x = contiguous(&computable(x));
-    let wide = specs[0].with_dtype(specs[0].dtype.compute());
-    let from = Operand::of(&x).ptr;
-    let mut values = None;
-    let at = build(specs[1], |at| {
-        values = Some(build(wide, |y| {
-            if wide.shape.numel() == 0 {
-                return;
-            }
-            // SAFETY: input and outputs have the elements that `around` describes, of the type that the dtype names.
-            unsafe {
-                match wide.dtype {
-                    DType::F32 => extreme::run::<f32>(scan.running, &around, from, y, at.cast()),
-                    DType::F64 => extreme::run::<f64>(scan.running, &around, from, y, at.cast()),
-                    DType::I64 => extreme::run::<Wrapping<i64>>(scan.running, &around, from, y, at.cast()),
-                    DType::I32 => extreme::run::<Wrapping<i32>>(scan.running, &around, from, y, at.cast()),
-                    _ => extreme::run::<Wrapping<u8>>(scan.running, &around, from, y, at.cast()),
-                }
-            }
-        }));
-    });
-    let values = values.expect("filled while the positions were");
-    vec![if wide == specs[0] { values } else { cast_tensor(&values, specs[0]) }, at]
+    let (running, at) = (scan.running, at.cast());
+    // SAFETY: the caller's promise, at the type that the dtype names.
+    unsafe {
+        match dtype {
+            DType::F32 => extreme::run::<f32>(running, around, x, y, at),
+            DType::F64 => extreme::run::<f64>(running, around, x, y, at),
+            DType::I64 => extreme::run::<Wrapping<i64>>(running, around, x, y, at),
+            DType::I32 => extreme::run::<Wrapping<i32>>(running, around, x, y, at),
+            _ => extreme::run::<Wrapping<u8>>(running, around, x, y, at),
+        }
+    }
 }

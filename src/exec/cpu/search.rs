@@ -2,31 +2,30 @@
 
 use std::num::Wrapping;
 
-use super::operand::Operand;
+use super::operand::{Destination, Operand};
 use super::reduce::law::{Element, is_nan};
-use super::{build, computable, contiguous};
+use super::staged::Staged;
 use crate::ops::Side;
-use crate::tensor::{DType, Spec, Tensor};
+use crate::tensor::DType;
 
-pub(super) fn run(side: Side, sorted: &Tensor, x: &Tensor, spec: Spec) -> Tensor {
-    let (sorted, x) = (contiguous(&computable(sorted)), contiguous(&computable(x)));
-    let shape = sorted.spec().shape;
-    let n = shape.dim(shape.rank() - 1);
-    let rows: usize = shape.without(shape.rank() - 1).numel();
-    let each = x.spec().shape.numel() / rows.max(1);
-    let (row, from) = (Operand::of(&sorted).ptr, Operand::of(&x).ptr);
-    build(spec, |y| {
-        // SAFETY: `rows` rows of `n` elements, and `each` elements to place in each of them.
-        unsafe {
-            match sorted.spec().dtype {
-                DType::F32 => search_rows::<f32>(side, [rows, n, each], row, from, y.cast()),
-                DType::F64 => search_rows::<f64>(side, [rows, n, each], row, from, y.cast()),
-                DType::I64 => search_rows::<Wrapping<i64>>(side, [rows, n, each], row, from, y.cast()),
-                DType::I32 => search_rows::<Wrapping<i32>>(side, [rows, n, each], row, from, y.cast()),
-                _ => search_rows::<Wrapping<u8>>(side, [rows, n, each], row, from, y.cast()),
-            }
+/// # Safety
+/// As for [`compute`](super::compute).
+pub(super) unsafe fn compute(side: Side, sorted: &Operand, x: &Operand, y: &Destination) {
+    // SAFETY: the caller's promise; `rows` rows of `n` elements, and `each` elements to place in each of them.
+    unsafe {
+        let [sorted, x] = [sorted, x].map(|x| Staged::of(x).computable().gapless());
+        let last = sorted.shape.rank() - 1;
+        let rows = sorted.shape.without(last).numel();
+        let sizes = [rows, sorted.shape.dim(last), x.numel() / rows.max(1)];
+        let (row, from, to) = (sorted.ptr, x.ptr, y.ptr.cast());
+        match sorted.dtype {
+            DType::F32 => search_rows::<f32>(side, sizes, row, from, to),
+            DType::F64 => search_rows::<f64>(side, sizes, row, from, to),
+            DType::I64 => search_rows::<Wrapping<i64>>(side, sizes, row, from, to),
+            DType::I32 => search_rows::<Wrapping<i32>>(side, sizes, row, from, to),
+            _ => search_rows::<Wrapping<u8>>(side, sizes, row, from, to),
         }
-    })
+    }
 }
 
 /// # Safety

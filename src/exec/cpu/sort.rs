@@ -15,11 +15,11 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-use super::operand::Operand;
-use super::{build, contiguous};
+use super::operand::{Destination, Operand};
+use super::staged::Staged;
 use crate::exec::Sorting;
 use crate::ops::Order;
-use crate::tensor::{DType, Spec, Tensor, bf16, f16};
+use crate::tensor::{DType, bf16, f16};
 use key::{Key, Packed};
 
 /// Rows up to this length are sorted by comparing: a radix sort costs more than its histograms save (Zen 3, f32: 1.8
@@ -27,33 +27,28 @@ use key::{Key, Packed};
 const SHORT: usize = 256;
 
 /// Computes values and positions.
-pub(super) fn run(sorting: Sorting, x: &Tensor, specs: &[Spec]) -> Vec<Tensor> {
-    let x = contiguous(x);
-    let shape = x.spec().shape;
-    let n = shape.dim(shape.rank() - 1);
-    let from = Operand::of(&x).ptr;
-    let mut values = None;
-    let at = build(specs[1], |at| {
-        values = Some(build(specs[0], |y| {
-            if specs[0].shape.numel() == 0 {
-                return;
-            }
-            let rows = shape.numel() / n;
-            // SAFETY: the input has `rows` rows of `n` elements, each output one of `sorting.len` for each.
-            unsafe {
-                match x.spec().dtype {
-                    DType::F32 => sort_rows::<f32>(sorting, rows, n, from, y, at.cast()),
-                    DType::F64 => sort_rows::<f64>(sorting, rows, n, from, y, at.cast()),
-                    DType::F16 => sort_rows::<f16>(sorting, rows, n, from, y, at.cast()),
-                    DType::BF16 => sort_rows::<bf16>(sorting, rows, n, from, y, at.cast()),
-                    DType::I64 => sort_rows::<i64>(sorting, rows, n, from, y, at.cast()),
-                    DType::I32 => sort_rows::<i32>(sorting, rows, n, from, y, at.cast()),
-                    DType::U8 | DType::Bool => sort_rows::<u8>(sorting, rows, n, from, y, at.cast()),
-                }
-            }
-        }));
-    });
-    vec![values.expect("filled while the positions were"), at]
+///
+/// # Safety
+/// As for [`compute`](super::compute).
+pub(super) unsafe fn compute(sorting: Sorting, x: &Operand, y: &[Destination]) {
+    if y[0].spec.shape.numel() == 0 {
+        return;
+    }
+    // SAFETY: the caller's promise; the input has `rows` rows of `n` elements, each output one of `sorting.len` for each.
+    unsafe {
+        let x = Staged::of(x).gapless();
+        let n = x.shape.dim(x.shape.rank() - 1);
+        let (rows, from, to, at) = (x.numel() / n, x.ptr, y[0].ptr, y[1].ptr.cast());
+        match x.dtype {
+            DType::F32 => sort_rows::<f32>(sorting, rows, n, from, to, at),
+            DType::F64 => sort_rows::<f64>(sorting, rows, n, from, to, at),
+            DType::F16 => sort_rows::<f16>(sorting, rows, n, from, to, at),
+            DType::BF16 => sort_rows::<bf16>(sorting, rows, n, from, to, at),
+            DType::I64 => sort_rows::<i64>(sorting, rows, n, from, to, at),
+            DType::I32 => sort_rows::<i32>(sorting, rows, n, from, to, at),
+            DType::U8 | DType::Bool => sort_rows::<u8>(sorting, rows, n, from, to, at),
+        }
+    }
 }
 
 /// # Safety
@@ -89,8 +84,8 @@ fn in_order_of<T: Key>(sorting: Sorting, x: &[T], key: impl Fn(T) -> u64 + Copy,
     if x.len() > SHORT && 2 * sorting.len > x.len() {
         radix::sort(x, key, |order| order[start..end].iter().for_each(|packed| take(packed.position())));
     } else if T::GREATEST <= u64::from(u32::MAX) {
-        select::places::<T, u64>(x, key, start, end).iter().for_each(|packed| take(packed.position()));
+        select::places::<T, u64>(x, key, start, end, |packed| take(packed.position()));
     } else {
-        select::places::<T, u128>(x, key, start, end).iter().for_each(|packed| take(packed.position()));
+        select::places::<T, u128>(x, key, start, end, |packed| take(packed.position()));
     }
 }

@@ -1,54 +1,75 @@
 //! The View class: new strides over the same memory.
 
-use super::contiguous;
+use super::operand::{Destination, Operand, is_row_major};
+use super::{contiguous, transpose};
 use crate::exec::{Region, View};
 use crate::tensor::{Array, Data, Repr, Shape, Spec, Strides, Tensor};
 
+/// Where a view of elements under strides finds its own: so many elements after the first one, under other strides.
+/// `None` for a reshape that takes a copy in row-major order.
+pub(crate) fn layout(
+    view: &View<'_>,
+    from: &Shape,
+    strides: &Strides,
+    to: &Shape,
+) -> Option<(isize, Strides)> {
+    if to.numel() == 0 {
+        // The first element of nothing may lie outside.
+        return Some((0, to.strides()));
+    }
+    match view {
+        View::Reshape => reshaped(from, strides, to).map(|strides| (0, strides)),
+        View::Permute(order) => {
+            Some((0, std::array::from_fn(|i| if i < from.rank() { strides[order[i] as usize] } else { 0 })))
+        }
+        View::Broadcast => Some((0, repeated(from, strides, to))),
+        View::Slice(region) => Some(sliced(strides, region, to)),
+        View::Windows(axis, step) => {
+            let mut windows = *strides;
+            windows[*axis] *= *step as isize;
+            windows[from.rank()] = strides[*axis];
+            Some((0, windows))
+        }
+    }
+}
+
+/// A tensor over the same memory, or over a copy where there is no view.
 pub(super) fn run(view: &View<'_>, x: &Tensor, spec: Spec) -> Tensor {
     let array = x.concrete().expect("kernels run on concrete tensors");
     if let Data::Splat(bits) = &array.data {
         return Tensor::splat_bits(spec, *bits);
     }
-    let from = x.spec().shape;
-    let strides = array.strides(&from);
-    let (offset, strides) = match view {
-        View::Reshape => match reshaped(&from, &strides, &spec.shape) {
-            Some(strides) => (0, strides),
-            None => return run(view, &contiguous(x), spec),
-        },
-        View::Permute(order) => {
-            (0, std::array::from_fn(|i| if i < from.rank() { strides[order[i] as usize] } else { 0 }))
+    let from = &x.spec().shape;
+    match layout(view, from, &array.strides(from), &spec.shape) {
+        Some((offset, strides)) => over(array, spec, offset, strides),
+        None => run(view, &contiguous(x), spec),
+    }
+}
+
+/// Copies the elements that a view shows.
+///
+/// # Safety
+/// The operand is valid, the destination has room for them and does not overlap it.
+pub(super) unsafe fn copy(view: &View<'_>, x: &Operand, y: &Destination) {
+    let seen = match layout(view, &x.shape, &x.strides, &y.spec.shape) {
+        Some((offset, strides)) => {
+            let ptr = x.ptr.wrapping_offset(offset * x.dtype.size() as isize);
+            Operand::strided(ptr, &y.spec, strides)
         }
-        View::Broadcast => (0, repeated(&from, &strides, &spec.shape)),
-        View::Slice(region) => sliced(&strides, region, &spec.shape),
-        View::Windows(axis, step) => {
-            let mut windows = strides;
-            windows[*axis] *= *step as isize;
-            windows[from.rank()] = strides[*axis];
-            (0, windows)
-        }
+        // A reshape keeps the order.
+        None => *x,
     };
-    over(array, spec, offset, strides)
+    // SAFETY: the caller's promise; a view shows elements of the operand.
+    unsafe { transpose::copy(&seen, y.ptr) }
 }
 
 /// A tensor over the same memory, `offset` elements further on.
 fn over(array: &Array, spec: Spec, offset: isize, strides: Strides) -> Tensor {
     let Data::Block(storage) = &array.data else { unreachable!("splats have no strides") };
     let strides = (!is_row_major(&spec.shape, &strides)).then(|| Box::new(strides));
-    // A view of nothing points at the start: its first element may lie outside.
-    let start = if spec.shape.numel() == 0 { 0 } else { array.offset as isize + offset };
-    let array = Array { data: Data::Block(storage.clone()), offset: start as usize, strides };
+    let offset = (array.offset as isize + offset) as usize;
+    let array = Array { data: Data::Block(storage.clone()), offset, strides };
     Tensor::from_parts(spec, Repr::Concrete(array))
-}
-
-/// Whether the strides are those of a block without gaps; axes of length 1 do not matter.
-fn is_row_major(shape: &Shape, strides: &Strides) -> bool {
-    let mut step = 1;
-    (0..shape.rank()).rev().all(|axis| {
-        let even = shape[axis] == 1 || strides[axis] == step;
-        step *= shape[axis] as isize;
-        even
-    }) || shape.numel() == 0
 }
 
 fn repeated(from: &Shape, strides: &Strides, to: &Shape) -> Strides {
@@ -72,15 +93,13 @@ fn sliced(strides: &Strides, region: &Region, shape: &Shape) -> (isize, Strides)
     (offset, steps)
 }
 
-/// Strides of the same elements, in the same order, under another shape; none where that takes a copy.
+/// Strides of the same elements, in the same order, under another shape; none where that takes a copy. There is at
+/// least one element.
 ///
 /// Axes of either shape are gone through in step: each group of `from` axes with as many elements as a group of
 /// `to` axes must lie evenly.
 fn reshaped(from: &Shape, strides: &Strides, to: &Shape) -> Option<Strides> {
     let mut result = Strides::default();
-    if from.numel() == 0 {
-        return Some(to.strides());
-    }
     let kept: Vec<(usize, isize)> =
         (0..from.rank()).filter(|&a| from[a] != 1).map(|a| (from.dim(a), strides[a])).collect();
     let (mut i, mut j) = (0, 0);

@@ -9,6 +9,7 @@ use std::arch::x86_64::{__m256, __m256d, __m512, __m512d};
 use std::mem::MaybeUninit;
 
 use crate::exec::cpu::isa::Isa;
+use crate::exec::cpu::scratch::Scratch;
 use crate::exec::cpu::vector::{PlainF32, PlainF64, Vector};
 
 /// Sums of shifted numbers: `y[m][t] = sum over k of a[k][m] * b[offsets[k] + t]`, for the positions `t` of some rows.
@@ -106,16 +107,16 @@ pub(super) fn pack<T: Number>(
     channels: usize,
     elements: &[usize],
     at: impl Fn(usize, usize, usize) -> T,
-) -> Vec<T> {
+) -> Scratch<T> {
     let block = block(isa);
-    let mut packed = Vec::with_capacity((sums + block) * channels * elements.len());
+    let mut packed = Scratch::with_room((sums + block) * channels * elements.len());
     let mut first = 0;
     while first < sums {
         let room = room(sums - first, block);
         for channel in 0..channels {
             for &element in elements {
                 let of_sum = |m| if m < sums { at(channel, element, m) } else { T::default() };
-                packed.extend((first..first + room).map(of_sum));
+                packed.add(room, |i| of_sum(first + i));
             }
         }
         first += room;

@@ -17,11 +17,13 @@ mod planes;
 mod tests;
 
 use super::isa::isa;
-use super::operand::Operand;
-use super::{build, cast_tensor, computable, contiguous, transpose};
+use super::operand::{Destination, Operand};
+use super::scratch::Scratch;
+use super::staged::Staged;
+use super::transpose;
 use crate::exec::window::{Extents, Windows, count, positions};
 use crate::exec::{ConvRole, Convolution};
-use crate::tensor::{DType, Shape, Spec, Tensor};
+use crate::tensor::{DType, Shape};
 use kernels::{Number, Outer, SLACK, Shifted, Stretch, pack};
 use plan::{Pass, Plan};
 use planes::{Axis, Planes};
@@ -47,30 +49,24 @@ impl Sizes {
     }
 }
 
-pub(super) fn run(conv: &Convolution, a: &Tensor, b: &Tensor, spec: Spec) -> Tensor {
-    let (a, b) = (contiguous(&computable(a)), contiguous(&computable(b)));
-    let wide = spec.with_dtype(spec.dtype.compute());
-    let sizes = sizes(conv, &a.spec().shape, &b.spec().shape);
-    let (x, y) = (Operand::of(&a).ptr, Operand::of(&b).ptr);
-    let result = build(wide, |to| {
-        // SAFETY: the operands are whole, the new block has room for the result.
-        unsafe {
-            match wide.dtype {
-                DType::F32 => convolve::<f32>(conv, &sizes, x.cast(), y.cast(), to.cast()),
-                DType::F64 => convolve::<f64>(conv, &sizes, x.cast(), y.cast(), to.cast()),
-                dtype => {
-                    std::ptr::write_bytes(to, 0, wide.bytes());
-                    match dtype {
-                        DType::I64 => naive::convolve::<i64>(conv, &sizes, x.cast(), y.cast(), to.cast()),
-                        DType::I32 => naive::convolve::<i32>(conv, &sizes, x.cast(), y.cast(), to.cast()),
-                        DType::U8 => naive::convolve::<u8>(conv, &sizes, x, y, to),
-                        _ => unreachable!("a convolution of {dtype} is refused by infer"),
-                    }
-                }
-            }
-        }
-    });
-    if wide == spec { result } else { cast_tensor(&result, spec) }
+/// # Safety
+/// As for [`compute`](super::compute).
+pub(super) unsafe fn compute(conv: &Convolution, x: &[Operand], y: &Destination) {
+    let dtype = y.spec.dtype.compute();
+    // SAFETY: the caller's promise; the operands are whole, the destination has room for the result.
+    unsafe {
+        let staged = [&x[0], &x[1]].map(|x| Staged::of(x).computable().gapless());
+        let sizes = sizes(conv, &staged[0].shape, &staged[1].shape);
+        let [a, b] = staged.each_ref().map(|x| x.ptr);
+        y.rounded_from(dtype, |to| match dtype {
+            DType::F32 => convolve::<f32>(conv, &sizes, a.cast(), b.cast(), to.cast()),
+            DType::F64 => convolve::<f64>(conv, &sizes, a.cast(), b.cast(), to.cast()),
+            DType::I64 => naive::convolve::<i64>(conv, &sizes, a.cast(), b.cast(), to.cast()),
+            DType::I32 => naive::convolve::<i32>(conv, &sizes, a.cast(), b.cast(), to.cast()),
+            DType::U8 => naive::convolve::<u8>(conv, &sizes, a, b, to),
+            dtype => unreachable!("a convolution of {dtype} is refused by infer"),
+        });
+    }
 }
 
 fn sizes(conv: &Convolution, a: &Shape, b: &Shape) -> Sizes {
@@ -107,11 +103,12 @@ unsafe fn slide<T: Number>(plan: &Plan, sizes: &Sizes, source: *const T, weight:
         // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(y, sizes.images * image_stride) }.fill(T::default());
     }
-    let mut scratch = vec![T::default(); planes.room(*read) + SLACK];
-    let offsets: Vec<Vec<usize>> = plan.passes.iter().map(|pass| pass.offsets(planes, *read)).collect();
+    let mut scratch = Scratch::filled(planes.room(*read) + SLACK, T::default());
+    let offsets: Scratch<Scratch<usize>> =
+        plan.passes.iter().map(|pass| pass.offsets(planes, *read)).collect();
     for group in 0..sizes.groups {
         // SAFETY: the caller's promise.
-        let packed: Vec<Vec<T>> =
+        let packed: Scratch<Scratch<T>> =
             plan.passes.iter().map(|pass| unsafe { pack_weight(plan, pass, sizes, group, weight) }).collect();
         for first in (0..sizes.images).step_by(planes.images) {
             let images = planes.images.min(sizes.images - first);
@@ -125,7 +122,7 @@ unsafe fn slide<T: Number>(plan: &Plan, sizes: &Sizes, source: *const T, weight:
                     planes.fill(image, source.add(at * plan.source), to);
                 }
             }
-            for (pass, (a, offsets)) in plan.passes.iter().zip(packed.iter().zip(&offsets)) {
+            for (pass, (a, offsets)) in plan.passes.iter().zip(packed.iter().zip(offsets.iter())) {
                 let rows = pass.rows_of(images, planes.plane(), image_stride);
                 let job = Shifted {
                     a,
@@ -155,7 +152,7 @@ unsafe fn pack_weight<T: Number>(
     sizes: &Sizes,
     group: usize,
     weight: *const T,
-) -> Vec<T> {
+) -> Scratch<T> {
     let at = |channel: usize, element: usize, m: usize| {
         let (o, c) = if plan.transposed { (channel, m) } else { (m, channel) };
         let o = group * sizes.group_outputs() + o;
@@ -175,7 +172,7 @@ const STRETCH: usize = 64;
 unsafe fn weigh<T: Number>(windows: &Windows, sizes: &Sizes, x: *const T, y: *const T, w: *mut T) {
     let Windows { input, kernel, output, stride, dilation, before, .. } = *windows;
     let axes = std::array::from_fn(|axis| Axis {
-        starts: vec![-(before[axis] as isize)],
+        starts: [-(before[axis] as isize)].into_iter().collect(),
         stride: 1,
         len: (output[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1,
         source: input[axis],
@@ -184,20 +181,20 @@ unsafe fn weigh<T: Number>(windows: &Windows, sizes: &Sizes, x: *const T, y: *co
     let planes = Planes::new(axes, 1, 1);
     let (depth, columns, outputs) = (sizes.depth, sizes.group_outputs(), count(output));
     let scaled = |position: Extents, by: Extents| std::array::from_fn(|axis| position[axis] * by[axis]);
-    let offsets: Vec<usize> = (0..depth)
+    let offsets: Scratch<usize> = (0..depth)
         .flat_map(|c| positions(kernel).map(move |element| (c, element)))
         .map(|(c, element)| c * planes.channel() + planes.shift(scaled(element, dilation)))
         .collect();
-    let stretches: Vec<Stretch> = positions([output[0], output[1], output[2].div_ceil(STRETCH)])
+    let stretches: Scratch<Stretch> = positions([output[0], output[1], output[2].div_ceil(STRETCH)])
         .map(|[plane, row, part]| {
             let column = part * STRETCH;
             let place = planes.shift(scaled([plane, row, column], stride));
             Stretch { place, len: STRETCH.min(output[2] - column) }
         })
         .collect();
-    let mut scratch = vec![T::default(); planes.room(depth)];
-    let mut turned = vec![T::default(); outputs * columns];
-    let mut total = vec![T::default(); offsets.len() * columns];
+    let mut scratch = Scratch::filled(if planes.is_whole() { 0 } else { planes.room(depth) }, T::default());
+    let mut turned = Scratch::filled(outputs * columns, T::default());
+    let mut total = Scratch::filled(offsets.len() * columns, T::default());
     for group in 0..sizes.groups {
         total.fill(T::default());
         for image in 0..sizes.images {

@@ -4,10 +4,10 @@ use crate::exec::cpu::gemm::Ring;
 use crate::exec::window::{Windows, count, positions};
 use crate::exec::{ConvRole, Convolution};
 
-/// Adds every product of the trilinear form to the tensor that is computed.
+/// Sums all products of the trilinear form.
 ///
 /// # Safety
-/// `a` and `b` are the inputs of the role, `y` the output, which overlaps neither and is zero.
+/// `a` and `b` are the inputs of the role, `y` has room for the output and overlaps neither.
 pub(super) unsafe fn convolve<T: Ring>(
     conv: &Convolution,
     sizes: &super::Sizes,
@@ -17,6 +17,13 @@ pub(super) unsafe fn convolve<T: Ring>(
 ) {
     let Windows { input, kernel, output, .. } = conv.windows;
     let (inputs, kernels, outputs) = (count(input), count(kernel), count(output));
+    let results = match conv.role {
+        ConvRole::Output => sizes.images * sizes.outputs * outputs,
+        ConvRole::Input => sizes.images * sizes.inputs() * inputs,
+        ConvRole::Weight => sizes.outputs * sizes.depth * kernels,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts_mut(y, results) }.fill(T::ZERO);
     for image in 0..sizes.images {
         for (o, c) in (0..sizes.outputs).flat_map(|o| (0..sizes.depth).map(move |c| (o, c))) {
             let channel = o / sizes.group_outputs() * sizes.depth + c;

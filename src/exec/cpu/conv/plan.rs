@@ -3,12 +3,13 @@
 use super::Sizes;
 use super::kernels::Row;
 use super::planes::{Axis, Planes};
+use crate::exec::cpu::scratch::Scratch;
 use crate::exec::window::{Extents, MAX_AXES, Windows, count, positions};
 
 /// A convolution as passes over planes: each computes some positions of all channels of the result.
 pub(super) struct Plan {
     pub(super) planes: Planes,
-    pub(super) passes: Vec<Pass>,
+    pub(super) passes: Scratch<Pass>,
     /// Channels of a group that are read and that are computed.
     pub(super) read: usize,
     pub(super) computed: usize,
@@ -26,11 +27,11 @@ pub(super) struct Plan {
 /// Positions of the result that see the same elements of the kernel, at the same distances.
 pub(super) struct Pass {
     /// Row-major numbers of the elements.
-    pub(super) elements: Vec<usize>,
+    pub(super) elements: Scratch<usize>,
     /// Where each of them sees position 0, in the planes of a channel.
-    pub(super) places: Vec<usize>,
+    pub(super) places: Scratch<usize>,
     /// Rows of an image: the first position, and where it goes in a channel of the result.
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Scratch<Row>,
     pub(super) width: usize,
     pub(super) step: usize,
 }
@@ -40,11 +41,10 @@ impl Plan {
     pub(super) fn output(windows: &Windows, sizes: &Sizes) -> Plan {
         let Windows { kernel, output, stride, dilation, before, .. } = *windows;
         let reach = |axis: usize, k: usize| k * dilation[axis];
-        let residues: [Vec<usize>; MAX_AXES] = std::array::from_fn(|axis| {
-            let mut residues: Vec<usize> = (0..kernel[axis]).map(|k| reach(axis, k) % stride[axis]).collect();
-            residues.sort_unstable();
-            residues.dedup();
-            residues
+        let residues: [Scratch<usize>; MAX_AXES] = std::array::from_fn(|axis| {
+            let of = |k| reach(axis, k) % stride[axis];
+            let own = (0..stride[axis]).filter(|&residue| (0..kernel[axis]).any(|k| of(k) == residue));
+            own.collect()
         });
         let axes = std::array::from_fn(|axis| Axis {
             starts: residues[axis].iter().map(|&r| r as isize - before[axis] as isize).collect(),
@@ -70,7 +70,7 @@ impl Plan {
             step: 1,
         };
         Plan {
-            passes: vec![pass],
+            passes: [pass].into_iter().collect(),
             read: sizes.depth,
             computed: sizes.group_outputs(),
             source: count(windows.input),
@@ -88,12 +88,12 @@ impl Plan {
         let axes = std::array::from_fn(|axis| sights[axis].axis(windows.output[axis]));
         let width = sights[2].residues.iter().map(|residue| residue.count).max().unwrap_or(0);
         let planes = Planes::new(axes, width, sizes.images);
-        let mut passes = Vec::new();
+        let mut passes = Scratch::with_room(0);
         for residue in positions(std::array::from_fn(|axis| sights[axis].residues.len())) {
             let own: [&Residue; MAX_AXES] = std::array::from_fn(|axis| &sights[axis].residues[residue[axis]]);
             let counts: Extents = std::array::from_fn(|axis| own[axis].count);
             let taps: Extents = std::array::from_fn(|axis| own[axis].taps.len());
-            let (mut elements, mut places) = (Vec::new(), Vec::new());
+            let (mut elements, mut places) = (Scratch::with_room(0), Scratch::with_room(0));
             for tap in positions(taps) {
                 let tap: [&Tap; MAX_AXES] = std::array::from_fn(|axis| &own[axis].taps[tap[axis]]);
                 let kernel = windows.kernel;
@@ -123,14 +123,14 @@ impl Plan {
 
 impl Pass {
     /// Where each element of the kernel sees position 0 of each of `channels` channels.
-    pub(super) fn offsets(&self, planes: &Planes, channels: usize) -> Vec<usize> {
+    pub(super) fn offsets(&self, planes: &Planes, channels: usize) -> Scratch<usize> {
         let of_channel =
             |channel: usize| self.places.iter().map(move |place| channel * planes.channel() + place);
         (0..channels).flat_map(of_channel).collect()
     }
 
     /// The rows of so many images, `plane` positions apart and `stride` elements of the result.
-    pub(super) fn rows_of(&self, images: usize, plane: usize, stride: usize) -> Vec<Row> {
+    pub(super) fn rows_of(&self, images: usize, plane: usize, stride: usize) -> Scratch<Row> {
         let of_image = |image: usize| {
             self.rows.iter().map(move |row| Row {
                 from: image * plane + row.from,
@@ -144,9 +144,14 @@ impl Pass {
 
 /// The rows of one image: where they begin in its plane, and in a channel of the result, of which `target` yields the
 /// position.
-fn rows(planes: &Planes, shape: Extents, target: impl Fn(Extents) -> Extents, result: Extents) -> Vec<Row> {
+fn rows(
+    planes: &Planes,
+    shape: Extents,
+    target: impl Fn(Extents) -> Extents,
+    result: Extents,
+) -> Scratch<Row> {
     if shape[2] == 0 {
-        return Vec::new();
+        return Scratch::with_room(0);
     }
     let row = |position: Extents| {
         let target = target(position);
@@ -160,7 +165,7 @@ fn rows(planes: &Planes, shape: Extents, target: impl Fn(Extents) -> Extents, re
 /// What the positions of an axis of the input see of the output.
 struct Sight {
     /// Those that see something.
-    residues: Vec<Residue>,
+    residues: Scratch<Residue>,
     /// The lowest output position that is seen, maybe before the first.
     lowest: isize,
     /// How many are seen from there on.
@@ -171,7 +176,7 @@ struct Sight {
 struct Residue {
     first: usize,
     count: usize,
-    taps: Vec<Tap>,
+    taps: Scratch<Tap>,
 }
 
 /// An element of the kernel, and where the first position of a residue sees the output through it: at first as an
@@ -184,7 +189,7 @@ struct Tap {
 impl Sight {
     fn new(windows: &Windows, axis: usize) -> Sight {
         let (stride, before) = (windows.stride[axis] as isize, windows.before[axis] as isize);
-        let mut residues: Vec<Residue> = Vec::new();
+        let mut residues: Scratch<Residue> = Scratch::with_room(0);
         for element in 0..windows.kernel[axis] {
             // Input position h sees output position (h - ahead) / stride, where that is whole.
             let ahead = (element * windows.dilation[axis]) as isize - before;
@@ -195,19 +200,19 @@ impl Sight {
                 residue.taps.push(tap);
             } else if first < windows.input[axis] {
                 let count = (windows.input[axis] - first).div_ceil(windows.stride[axis]);
-                residues.push(Residue { first, count, taps: vec![tap] });
+                residues.push(Residue { first, count, taps: [tap].into_iter().collect() });
             }
         }
         let seen = || residues.iter().flat_map(|residue| residue.taps.iter().map(move |tap| (residue, tap)));
         let lowest = seen().map(|(_, tap)| tap.place).min().unwrap_or(0);
         let end = seen().map(|(residue, tap)| tap.place + residue.count as isize).max().unwrap_or(0);
-        for tap in residues.iter_mut().flat_map(|residue| &mut residue.taps) {
+        for tap in residues.iter_mut().flat_map(|residue| residue.taps.iter_mut()) {
             tap.place -= lowest;
         }
         Sight { residues, lowest, len: (end - lowest) as usize }
     }
 
     fn axis(&self, source: usize) -> Axis {
-        Axis { starts: vec![self.lowest], stride: 1, len: self.len, source, shared: 0 }
+        Axis { starts: [self.lowest].into_iter().collect(), stride: 1, len: self.len, source, shared: 0 }
     }
 }

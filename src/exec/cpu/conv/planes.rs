@@ -4,12 +4,12 @@
 //! of one residue, padding included, so that they lie one behind the other: then an element of the kernel sees the
 //! plane of its residue, shifted by its distance. With stride 1 there is one plane, the padded channel.
 
+use crate::exec::cpu::scratch::Scratch;
 use crate::exec::window::{Extents, MAX_AXES, count, positions};
 
 /// How planes are cut out of an axis: element `u` of plane `r` is position `starts[r] + u * stride`, zero outside.
-#[derive(Clone, Debug)]
 pub(super) struct Axis {
-    pub(super) starts: Vec<isize>,
+    pub(super) starts: Scratch<isize>,
     pub(super) stride: usize,
     /// Elements of a plane.
     pub(super) len: usize,
@@ -71,7 +71,7 @@ impl Planes {
 
     /// Whether the one plane of a channel is the channel itself, without padding.
     pub(super) fn is_whole(&self) -> bool {
-        self.axes.iter().all(|axis| axis.starts == [0] && axis.stride == 1 && axis.len == axis.source)
+        self.axes.iter().all(|axis| *axis.starts == [0] && axis.stride == 1 && axis.len == axis.source)
     }
 
     /// Elements of so many channels, the zeros behind the last one included.

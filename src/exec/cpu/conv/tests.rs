@@ -3,12 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::exec::Kernel;
 use crate::exec::cpu::fenced::Fenced;
 use crate::exec::cpu::isa::{Isa, with_isa};
-use crate::exec::reference;
+use crate::exec::cpu::run;
 use crate::exec::window::MAX_AXES;
-use crate::tensor::Rng;
+use crate::exec::{Kernel, reference};
+use crate::ops::InputSet;
+use crate::tensor::{Rng, Spec, Tensor};
 
 /// A convolution that fits together, and its sizes.
 fn geometries() -> impl Strategy<Value = (Convolution, Sizes)> {
@@ -83,7 +84,8 @@ proptest! {
             let expected = expected[0].to_vec::<f64>().expect("concrete");
             let mut with_fma: Option<Vec<u64>> = None;
             for isa in Isa::available() {
-                let got = with_isa(isa, || run(&conv, &a, &b, spec));
+                let compute = || run(&Kernel::Conv(conv), &[&a, &b], &spec, InputSet::NONE);
+                let got = with_isa(isa, compute).expect("no data can fail");
                 let tolerance = match dtype { DType::F32 => 1e-5, DType::F64 => 1e-13, _ => 0.0 };
                 for (got, want) in got.to_vec::<f64>().expect("concrete").iter().zip(&expected) {
                     let scale = 40.0f64.max(want.abs());

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::exec::{Kernel, reference};
+use crate::ops::InputSet;
+use crate::tensor::Tensor;
 
 const COMBINES: [Combine; 5] = [Combine::Add, Combine::Replace, Combine::Mul, Combine::Max, Combine::Min];
 
@@ -63,7 +65,7 @@ fn gathers_and_scatters_stay_inside_their_operands() {
         for (outer, n, inner, m) in [(1, 3, 1, 5), (2, 4, 3, 2), (3, 1, 17, 2), (1, 9, 64, 1)] {
             for what in [Indexing::Slices, Indexing::Elements] {
                 let each = if what == Indexing::Slices { m } else { outer * m * inner };
-                let positions: Vec<usize> = (0..each).map(|i| (i + n - 1) % n).collect();
+                let positions: Scratch<usize> = (0..each).map(|i| (i + n - 1) % n).collect();
                 let places = Places { what, around: Around { outer, n, inner }, positions };
                 let (x, y) = (outer * n * inner, outer * m * inner);
                 for combine in COMBINES {

@@ -1,6 +1,7 @@
 //! What the diagonal of a factorisation tells, and cofactors from it.
 
 use super::{BadPivot, Factored, Real, Rewrite};
+use crate::exec::cpu::scratch::Scratch;
 use crate::exec::matrix::Determinant;
 
 /// A part of the determinant.
@@ -35,9 +36,9 @@ impl<T: Real> Rewrite<T> for Adjugate<'_, T> {
             return Ok(());
         }
         // `A = P^T L U` makes it `adj(U) adj(L) adj(P^T)`, which is `adj(U) L^-1 P det(P)`.
-        let mut upper = vec![T::ZERO; n * n];
+        let mut upper = Scratch::filled(n * n, T::ZERO);
         adjugate_of_upper(factored, &mut upper);
-        let mut turned: Vec<T> = (0..n * n).map(|i| upper[i % n * n + i / n]).collect();
+        let mut turned: Scratch<T> = (0..n * n).map(|i| upper[i % n * n + i / n]).collect();
         factored.lower().transposed().solve(&mut turned)?;
         let sign = factored.sign();
         for (column, &to) in turned.chunks_exact(n).zip(factored.rows) {
@@ -54,14 +55,14 @@ impl<T: Real> Rewrite<T> for Adjugate<'_, T> {
 /// columns `i + 1..=j`. That is a Hessenberg matrix, expanded along its last column again and again.
 fn adjugate_of_upper<T: Real>(factored: Factored<'_, T>, y: &mut [T]) {
     let (n, u) = (factored.n, |i: usize, j: usize| factored.lu[i * factored.n + j]);
-    let mut after = vec![T::ONE; n];
+    let mut after = Scratch::filled(n, T::ONE);
     for j in (0..n - 1).rev() {
         after[j] = after[j + 1] * u(j + 1, j + 1);
     }
     let mut before = T::ONE;
     for i in 0..n {
         // The determinant for each `j`, with the sign of its cofactor.
-        let mut minors = vec![T::ZERO; n];
+        let mut minors = Scratch::filled(n, T::ZERO);
         minors[i] = T::ONE;
         for j in i + 1..n {
             let (mut sum, mut diagonal) = (T::ZERO, T::ONE);

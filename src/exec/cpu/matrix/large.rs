@@ -1,16 +1,24 @@
 //! Large matrices, by faer, on the caller's thread. It works fastest on columns without gaps, so a matrix is handed
 //! over as the columns of its transpose where that serves as well.
 
-use faer::dyn_stack::{MemBuffer, MemStack};
+use std::mem::MaybeUninit;
+
+use faer::dyn_stack::{MemStack, StackReq};
 use faer::linalg::cholesky::llt;
 use faer::linalg::lu::partial_pivoting;
 use faer::linalg::triangular_solve as triangular;
 use faer::perm::PermRef;
-use faer::{Mat, MatMut, MatRef, Par};
+use faer::{MatMut, MatRef, Par};
 
 use super::{BadPivot, Real, Triangle};
+use crate::exec::cpu::scratch::Scratch;
 
 const PAR: Par = Par::Seq;
+
+/// Memory for what faer needs while it works.
+fn memory(needed: StackReq) -> Scratch<MaybeUninit<u8>> {
+    Scratch::filled(needed.unaligned_bytes_required(), MaybeUninit::uninit())
+}
 
 /// Factors the columns of `matrix` in place.
 fn factor<'a, T: Real>(
@@ -20,7 +28,7 @@ fn factor<'a, T: Real>(
 ) -> PermRef<'a, usize> {
     let n = matrix.nrows();
     let scratch = partial_pivoting::factor::lu_in_place_scratch::<usize, T>(n, n, PAR, Default::default());
-    let mut memory = MemBuffer::new(scratch);
+    let mut memory = memory(scratch);
     let stack = MemStack::new(&mut memory);
     partial_pivoting::factor::lu_in_place(matrix, order, back, PAR, stack, Default::default()).1
 }
@@ -28,8 +36,10 @@ fn factor<'a, T: Real>(
 /// Replaces a matrix by its LU factorisation, and writes where its rows come from.
 pub(super) fn lu<T: Real>(matrix: &mut [T], rows: &mut [i64]) {
     let n = rows.len();
-    let mut columns = Mat::from_fn(n, n, |i, j| matrix[i * n + j]);
-    let (mut order, mut back) = (vec![0; n], vec![0; n]);
+    let mut turned = Scratch::filled(n * n, T::ZERO);
+    let mut columns = MatMut::from_column_major_slice_mut(&mut turned, n, n);
+    columns.copy_from(MatRef::from_row_major_slice(matrix, n, n));
+    let (mut order, mut back) = (Scratch::filled(n, 0), Scratch::filled(n, 0));
     factor(columns.as_mut(), &mut order, &mut back);
     // faer divides by a pivot of zero.
     if (0..n).any(|k| columns[(k, k)] == T::ZERO) {
@@ -72,24 +82,25 @@ fn eliminate<T: Real>(matrix: &mut [T], rows: &mut [i64]) {
 
 /// Replaces a matrix by its inverse. Read as columns it is its transpose, and so is the result.
 pub(super) fn invert<T: Real>(matrix: &mut [T], n: usize) -> Result<(), BadPivot> {
-    let (mut order, mut back) = (vec![0; n], vec![0; n]);
+    let (mut order, mut back) = (Scratch::filled(n, 0), Scratch::filled(n, 0));
     let mut columns = MatMut::from_column_major_slice_mut(matrix, n, n);
     let order = factor(columns.as_mut(), &mut order, &mut back);
     if let Some(pivot) = (0..n).find(|&k| columns[(k, k)] == T::ZERO) {
         return Err(BadPivot(pivot));
     }
-    let mut inverse = Mat::zeros(n, n);
-    let mut memory = MemBuffer::new(partial_pivoting::inverse::inverse_scratch::<usize, T>(n, PAR));
+    let mut inverse = Scratch::filled(n * n, T::ZERO);
+    let mut inverse = MatMut::from_column_major_slice_mut(&mut inverse, n, n);
+    let mut memory = memory(partial_pivoting::inverse::inverse_scratch::<usize, T>(n, PAR));
     let (lu, stack) = (columns.as_ref(), MemStack::new(&mut memory));
     partial_pivoting::inverse::inverse(inverse.as_mut(), lu, lu, order, PAR, stack);
-    columns.copy_from(&inverse);
+    columns.copy_from(inverse.as_ref());
     Ok(())
 }
 
 /// Replaces a symmetric matrix by its Cholesky factor.
 pub(super) fn cholesky<T: Real>(matrix: &mut [T], n: usize) -> Result<(), BadPivot> {
     let scratch = llt::factor::cholesky_in_place_scratch::<T>(n, PAR, Default::default());
-    let mut memory = MemBuffer::new(scratch);
+    let mut memory = memory(scratch);
     let columns = MatMut::from_column_major_slice_mut(matrix, n, n);
     let stack = MemStack::new(&mut memory);
     llt::factor::cholesky_in_place(columns, Default::default(), PAR, stack, Default::default())

@@ -1,9 +1,11 @@
 //! Scans against the reference interpreter, on every instruction set, inside of their memory.
 
 use super::*;
+use crate::exec::cpu;
 use crate::exec::cpu::isa::{Isa, with_isa};
 use crate::exec::{Kernel, reference};
-use crate::tensor::{DType, Rng};
+use crate::ops::InputSet;
+use crate::tensor::{Rng, Spec, Tensor};
 
 /// Lengths around blocks of eight, around a tile of 512 columns and around a block of 256 elements.
 const SHAPES: [[usize; 3]; 9] = [
@@ -29,8 +31,11 @@ fn numbers(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
 fn scanned(scan: Scan, x: &[&Tensor]) -> Vec<Tensor> {
     let spec = *x[0].spec();
     match scan.running {
-        Running::Max | Running::Min => run_extreme(scan, x[0], &[spec, spec.with_dtype(DType::I64)]),
-        _ => vec![run(scan, x, spec)],
+        Running::Max | Running::Min => {
+            let specs = [spec, spec.with_dtype(DType::I64)];
+            cpu::run_many(&Kernel::Scan(scan), x, &specs).expect("no data can fail")
+        }
+        _ => vec![cpu::run(&Kernel::Scan(scan), x, &spec, InputSet::NONE).expect("no data can fail")],
     }
 }
 

@@ -4,7 +4,7 @@
 //! but 10^6 elements took 15.5 ms instead of 10.7 (Zen 3).
 
 use super::key::{Key, Packed};
-use crate::tensor::Storage;
+use crate::exec::cpu::scratch::Scratch;
 
 const DIGIT: usize = 8;
 const VALUES: usize = 1 << DIGIT;
@@ -19,21 +19,21 @@ pub(super) fn sort<T: Key>(x: &[T], key: impl Fn(T) -> u64 + Copy, take: impl Fn
         x.iter().fold((u64::MAX, 0), |(low, high), &x| (low.min(key(x)), high.max(key(x))));
     let width = 64 - (greatest - least).leading_zeros();
     let shift = width.saturating_sub(32);
-    // Blocks of the pool: fresh pages would cost as much as the sort.
-    let blocks = [(); 2].map(|()| Storage::with_bytes(n * size_of::<u64>()));
-    let [from, to] = [0, 1].map(|i: usize| blocks[i].data().cast::<u64>());
+    // From the pool: fresh pages would cost as much as the sort.
+    let mut lists = [(); 2].map(|()| Scratch::<u64>::with_room(n));
+    let [from, to] = lists.each_mut().map(Scratch::ptr);
     let mut counts = [[0u32; VALUES]; DIGITS];
     for (i, &x) in x.iter().enumerate() {
         let packed = u64::pack((key(x) - least) >> shift, i);
         for (d, counts) in counts.iter_mut().enumerate() {
             counts[digit(packed, d)] += 1;
         }
-        // SAFETY: the block has room for `n`.
+        // SAFETY: the list has room for `n`.
         unsafe { *from.add(i) = packed };
     }
     // SAFETY: `n` elements have been written to `from`, and `to` has room for as many.
     let sorted = unsafe { sort_digits(from, to, n, &mut counts) };
-    // SAFETY: one of the blocks, which has been written and is not seen otherwise.
+    // SAFETY: one of the lists, which has been written and is not seen otherwise.
     let sorted = unsafe { std::slice::from_raw_parts_mut(sorted, n) };
     if shift > 0 {
         sort_within_equals(sorted, |packed| key(x[packed.position() as usize]));

@@ -2,21 +2,23 @@
 
 use super::key::{Key, Packed};
 use crate::exec::cpu::job::{self, Job};
+use crate::exec::cpu::scratch::Scratch;
 
 /// Elements looked at together: the loop over them is SIMD code.
 const BLOCK: usize = 64;
 
-/// The elements at the places `start..end` of the order, packed.
+/// Hands the elements at the places `start..end` of the order to `take`, packed.
 pub(super) fn places<T: Key, P: Packed>(
     x: &[T],
     key: impl Fn(T) -> u64 + Copy,
     start: usize,
     end: usize,
-) -> Vec<P> {
+    take: impl FnMut(P),
+) {
     let mut found = if end * 16 <= x.len() {
         first::<T, P>(x, key, end)
     } else {
-        x.iter().enumerate().map(|(i, &x)| P::pack(key(x), i)).collect()
+        Scratch::mapped(x, |i, x| P::pack(key(x), i))
     };
     if end < found.len() {
         if end > 0 {
@@ -27,16 +29,16 @@ pub(super) fn places<T: Key, P: Packed>(
     if start > 0 && start < end {
         found.select_nth_unstable(start);
     }
-    let mut found = found.split_off(start);
-    found.sort_unstable();
-    found
+    let wanted = &mut found[start..];
+    wanted.sort_unstable();
+    wanted.iter().copied().for_each(take);
 }
 
 /// Elements among which are the first `end` of the order. One pass: who comes after `end` others seen before is
 /// passed over, and most are.
-fn first<T: Key, P: Packed>(x: &[T], key: impl Fn(T) -> u64 + Copy, end: usize) -> Vec<P> {
+fn first<T: Key, P: Packed>(x: &[T], key: impl Fn(T) -> u64 + Copy, end: usize) -> Scratch<P> {
     let room = 2 * end.max(BLOCK);
-    let mut found = Vec::with_capacity(room + BLOCK);
+    let mut found = Scratch::with_room(room + BLOCK);
     // SAFETY: the job is made of borrows that last.
     unsafe { job::run(Sieve { x, key, end, room, found: &mut found }) };
     found
@@ -47,7 +49,7 @@ struct Sieve<'a, T, P, F> {
     key: F,
     end: usize,
     room: usize,
-    found: &'a mut Vec<P>,
+    found: &'a mut Scratch<P>,
 }
 
 impl<T: Key, P: Packed, F: Fn(T) -> u64> Job for Sieve<'_, T, P, F> {

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::exec::cpu::isa::{Isa, with_isa};
+use crate::exec::cpu::run_many;
 use crate::exec::{Kernel, reference};
-use crate::tensor::Rng;
+use crate::tensor::{Rng, Tensor};
 
 const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
 
@@ -13,7 +14,7 @@ fn check(x: &Tensor, sorting: Sorting) {
     let specs = [values, values.with_dtype(DType::I64)];
     let expected = reference::compute(&Kernel::Sort(sorting), &[x], &specs).unwrap();
     for isa in Isa::available() {
-        let sorted = with_isa(isa, || run(sorting, x, &specs));
+        let sorted = with_isa(isa, || run_many(&Kernel::Sort(sorting), &[x], &specs)).unwrap();
         for (got, expected) in sorted.iter().zip(&expected) {
             // Bits, so that the sign of a zero counts.
             let bits =
