@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use crate::autodiff::level::bind_many;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::cpu::program::Program;
 use crate::graph;
 use crate::ops::samples::{Sample, samples};
 use crate::ops::{Custom, CustomOp, declared};
@@ -185,7 +186,25 @@ impl Function<'_> {
         graph.verify().map_err(|message| failed("a trace verifies", format!("{message}\n{graph}")))?;
         let direct = self.call();
         close("direct = reference interpreter", &direct, &graph.interpret(self.inputs)?[0], ROUNDING)?;
-        close("direct = replayed trace", &direct, &graph.replay(self.inputs)?[0], 0.0)
+        close("direct = replayed trace", &direct, &graph.replay(self.inputs)?[0], 0.0)?;
+        self.is_its_program()
+    }
+
+    /// Direct = compiled, and compiled without passes; both again in the memory that a first run left behind.
+    fn is_its_program(&self) -> Result<()> {
+        let specs: Vec<Spec> = self.inputs.iter().map(|x| *x.spec()).collect();
+        let graph = match graph::trace(&specs, |x| Ok(vec![(self.f)(x)])) {
+            // A function that asks for a value is never compiled.
+            Err(error) if error.kind() == ErrorKind::Value => return Ok(()),
+            graph => graph?,
+        };
+        let (plain, direct) = (Program::new(graph.clone()), self.call());
+        let compiled = graph::compile(graph);
+        for _ in 0..2 {
+            close("direct = compiled without passes", &direct, &plain.run(self.inputs)?[0], ROUNDING)?;
+            close("direct = compiled", &direct, &compiled.run(self.inputs)?[0], ROUNDING)?;
+        }
+        Ok(())
     }
 
     /// Strided, offset and broadcast inputs give the same bits as gap-free ones.
@@ -298,6 +317,7 @@ impl Function<'_> {
         };
         let inputs: Vec<Tensor> = x.into_iter().chain([w]).collect();
         let slope = Function { f: &slope, inputs: &inputs, smooth: self.smooth };
+        slope.is_its_program().map_err(|error| error.context("of the derivative"))?;
         slope.derivatives(order - 1).map_err(|error| error.context("of the derivative"))
     }
 

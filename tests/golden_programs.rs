@@ -11,10 +11,11 @@ mod read;
 #[path = "golden/rules.rs"]
 mod rules;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use read::{Stored, Tolerance, compare};
-use retrograd::{Result, Tensor};
+use retrograd::{Fallback, Result, Tensor, jit};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -31,6 +32,9 @@ struct File {
 
 /// The inputs of a program by name.
 pub(crate) struct Inputs(BTreeMap<String, Tensor>);
+
+/// Programs that ask for values, so that they run directly when they are to be compiled.
+const ASKING: &[&str] = &["branches_on_the_data", "grad_through_a_while_loop", "grad_through_recursion"];
 
 impl Inputs {
     pub(crate) fn get(&self, name: &str) -> Tensor {
@@ -92,7 +96,7 @@ fn programs() -> Vec<Program> {
 }
 
 /// Lists what is wrong with the results of a program.
-fn failures(program: &Program, run: Run) -> Vec<String> {
+fn failures(program: &Program, run: impl Fn(&Inputs) -> Result<Results>) -> Vec<String> {
     let name = &program.program;
     let inputs = Inputs(program.inputs.iter().map(|(name, x)| (name.clone(), x.tensor())).collect());
     let found = match run(&inputs) {
@@ -127,6 +131,35 @@ fn programs_agree() {
     for program in programs() {
         let (_, run) = PROGRAMS.iter().find(|(name, _)| *name == program.program).expect("a program in Rust");
         wrong.extend(failures(&program, *run));
+    }
+    assert!(wrong.is_empty(), "{} results differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Traced by the first call, traced again and compared by the second, run as a program by the third.
+#[test]
+fn programs_agree_when_they_are_compiled() {
+    let mut wrong = Vec::new();
+    for program in programs() {
+        let (name, run) =
+            PROGRAMS.iter().find(|(name, _)| *name == program.program).expect("a program in Rust");
+        let names: RefCell<Vec<String>> = RefCell::default();
+        let compiled = jit(|inputs: &BTreeMap<String, Tensor>| -> Result<Vec<Tensor>> {
+            let (found, tensors) = run(&Inputs(inputs.clone()))?.into_iter().unzip();
+            names.replace(found);
+            Ok(tensors)
+        });
+        let fallback = if ASKING.contains(name) { Fallback::Direct } else { Fallback::Error };
+        let compiled = compiled.fallback(fallback);
+        for _ in 0..3 {
+            let call = |inputs: &Inputs| {
+                let tensors = compiled.call(&inputs.0, ())?;
+                Ok(names.borrow().iter().cloned().zip(tensors).collect())
+            };
+            wrong.extend(failures(&program, call));
+        }
+        let stats = compiled.stats();
+        let expected = if ASKING.contains(name) { (0, 3) } else { (2, 0) };
+        assert_eq!((stats.hits, stats.direct), expected, "{name}: {stats:?}");
     }
     assert!(wrong.is_empty(), "{} results differ:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::function::{Argument, Function, Loss, guarded};
-use super::jit::run_optimized;
+use super::jit::{code, run_optimized};
 use super::tape::{Slot, Tape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Cache, Fallback, Options, Stats};
@@ -180,6 +180,18 @@ where
         }
     }
 
+    /// The program for these arguments as readable code: each operation with its place in memory and the line that it
+    /// comes from. It is compiled if it is not yet, and not run. Empty if the function is not optimized.
+    ///
+    /// # Errors
+    /// As [`Grad::call`].
+    pub fn show_code(&self, p: &P, x: X::Refs<'_>) -> Result<String> {
+        match &self.optimized {
+            Some(cache) => code::<P, X, _>(cache, p, x, |p, x| self.directly(p, x)),
+            None => Ok(String::new()),
+        }
+    }
+
     fn directly(&self, p: &P, x: X::Refs<'_>) -> Result<(X::Item, R::Parts)> {
         tree::check_valid("argument 0", p)?;
         X::check(x)?;
@@ -210,6 +222,14 @@ where
     /// As [`Grad::call`].
     pub fn call(&self, p: &P, x: X::Refs<'_>) -> Result<X::Item> {
         self.0.call(p, x).map(|(gradient, _)| gradient)
+    }
+
+    /// As [`Grad::show_code`].
+    ///
+    /// # Errors
+    /// As [`Grad::call`].
+    pub fn show_code(&self, p: &P, x: X::Refs<'_>) -> Result<String> {
+        self.0.show_code(p, x)
     }
 }
 

@@ -64,12 +64,23 @@ where
     /// As the function: an operation that could not work, invalid inputs (named by path), or whatever it returns; and
     /// under [`Fallback::Error`] that it cannot be compiled.
     pub fn call(&self, p: &P, x: X::Refs<'_>) -> Result<R::Value> {
-        run_optimized::<P, X, _>(&self.cache, p, x, |p, x| {
-            tree::check_valid("argument 0", p)?;
-            X::check(X::shortened(x))?;
-            let output = guarded(|| self.f.apply(p, x))?;
-            tree::check_valid("output", &output).map(|()| output)
-        })
+        run_optimized::<P, X, _>(&self.cache, p, x, |p, x| self.directly(p, x))
+    }
+
+    /// The program for these arguments as readable code: each operation with its place in memory and the line that it
+    /// comes from. It is compiled if it is not yet, and not run.
+    ///
+    /// # Errors
+    /// As [`Jit::call`].
+    pub fn show_code(&self, p: &P, x: X::Refs<'_>) -> Result<String> {
+        code::<P, X, _>(&self.cache, p, x, |p, x| self.directly(p, x))
+    }
+
+    fn directly(&self, p: &P, x: X::Refs<'_>) -> Result<R::Value> {
+        tree::check_valid("argument 0", p)?;
+        X::check(X::shortened(x))?;
+        let output = guarded(|| self.f.apply(p, x))?;
+        tree::check_valid("output", &output).map(|()| output)
     }
 }
 
@@ -102,10 +113,28 @@ pub(super) fn run_optimized<P: Tree, X: Arguments, O: Tree>(
     x: X::Refs<'_>,
     direct: impl Fn(&P, X::Refs<'_>) -> Result<O>,
 ) -> Result<O> {
-    cache.call(&|visitor| visit_all::<P, X>(p, x, visitor), &|leaves: Option<&[Tensor]>| {
-        let Some(leaves) = leaves else { return direct(p, X::shortened(x)) };
-        let mut leaves = leaves.iter().cloned();
-        let (p, x) = replaced::<P, X>(p, x, &mut |leaf| leaves.next().unwrap_or_else(|| leaf.clone()));
-        direct(&p, x.refs())
-    })
+    cache.call(&|visitor| visit_all::<P, X>(p, x, visitor), &|leaves| on::<P, X, O, _>(leaves, p, x, &direct))
+}
+
+/// The code of the program for these arguments.
+pub(super) fn code<P: Tree, X: Arguments, O: Tree>(
+    cache: &Cache,
+    p: &P,
+    x: X::Refs<'_>,
+    direct: impl Fn(&P, X::Refs<'_>) -> Result<O>,
+) -> Result<String> {
+    cache.code(&|visitor| visit_all::<P, X>(p, x, visitor), &|leaves| on::<P, X, O, _>(leaves, p, x, &direct))
+}
+
+/// What `direct` yields for the arguments, or for arguments with these leaves.
+fn on<P: Tree, X: Arguments, O, F: Fn(&P, X::Refs<'_>) -> Result<O>>(
+    leaves: Option<&[Tensor]>,
+    p: &P,
+    x: X::Refs<'_>,
+    direct: &F,
+) -> Result<O> {
+    let Some(leaves) = leaves else { return direct(p, X::shortened(x)) };
+    let mut leaves = leaves.iter().cloned();
+    let (p, x) = replaced::<P, X>(p, x, &mut |leaf| leaves.next().unwrap_or_else(|| leaf.clone()));
+    direct(&p, x.refs())
 }

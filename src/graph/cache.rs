@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::compile;
 use super::ir::Graph;
-use super::program::Program;
 use super::signature::{Change, Signature, Visit};
-use super::trace::{Traced, trace_call};
+use super::trace::{Recorded, trace_call};
 use crate::autodiff::level::settle;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::cpu::program::Program;
 use crate::tensor::Tensor;
 use crate::tensor::tree::{self, Tree};
 
@@ -95,6 +96,15 @@ struct Compiled {
     template: Box<dyn Any + Send + Sync>,
 }
 
+impl Entry {
+    fn program(&self) -> Option<&Compiled> {
+        match &self.way {
+            Way::Program(compiled) => Some(compiled),
+            Way::Direct(_) => None,
+        }
+    }
+}
+
 impl Compiled {
     fn template<O: Tree>(&self) -> &O {
         self.template.downcast_ref().expect("a cache serves one function, which returns one type")
@@ -139,7 +149,7 @@ impl Cache {
             None => {
                 let signature = Signature::of(visit);
                 leaves.clear();
-                Signature::default().matches(visit, &mut leaves);
+                let _ = signature.matches(visit, &mut leaves);
                 match prepared(&mut leaves) {
                     Leaves::Concrete => self.miss(signature, &leaves, run),
                     Leaves::Other => run(None),
@@ -206,7 +216,7 @@ impl Cache {
         let traced = trace_call(leaves, |symbols| run(Some(symbols)))?;
         self.lock().stats.compiling += start.elapsed();
         match traced {
-            Traced::Recorded(graph, template) => {
+            Recorded::Graph(graph, template) => {
                 if graph.same(&compiled.traced)
                     && Signature::of(&|visitor| template.visit(visitor))
                         .is_same(&Signature::of(&|visitor| compiled.template::<O>().visit(visitor)))
@@ -220,7 +230,7 @@ impl Cache {
                 self.allowed(reason)?;
                 filled(&template, graph.replay(leaves)?)
             }
-            Traced::Ran(output, at) => {
+            Recorded::Ran(output, at) => {
                 let reason = asked(at);
                 self.replace(&entry.signature, Way::Direct(reason.clone()));
                 self.allowed(&reason)?;
@@ -234,32 +244,68 @@ impl Cache {
         if let Some(reason) = self.counted(&signature) {
             return self.directly(&reason, run);
         }
-        let start = Instant::now();
-        let traced = trace_call(leaves, |symbols| run(Some(symbols)))?;
-        let (graph, template) = match traced {
-            Traced::Ran(output, at) => {
-                let reason = asked(at);
-                self.replace(&signature, Way::Direct(reason.clone()));
-                self.allowed(&reason)?;
-                return Ok(output);
+        match self.compile(&signature, leaves, run)? {
+            Traced::Ran(output) => Ok(output),
+            Traced::Compiled(entry) => {
+                entry.calls.store(1, Ordering::Relaxed);
+                execute(entry.program().expect("just compiled"), leaves, run)
             }
-            Traced::Recorded(graph, template) => (graph, template),
+        }
+    }
+
+    /// Traces the function for a new signature, and puts what becomes of it into the cache.
+    fn compile<O: Tree>(
+        &self,
+        signature: &Arc<Signature>,
+        leaves: &[Tensor],
+        run: Run<'_, O>,
+    ) -> Result<Traced<O>> {
+        let start = Instant::now();
+        let (graph, template) = match trace_call(leaves, |symbols| run(Some(symbols)))? {
+            Recorded::Ran(output, at) => {
+                let reason = asked(at);
+                self.replace(signature, Way::Direct(reason.clone()));
+                self.allowed(&reason)?;
+                return Ok(Traced::Ran(output));
+            }
+            Recorded::Graph(graph, template) => (graph, template),
         };
         if graph.captured.iter().any(|(_, x)| x.concrete().is_none()) {
             let reason = "it captures a tensor of an enclosing transform";
-            self.replace(&signature, Way::Direct(reason.to_owned()));
+            self.replace(signature, Way::Direct(reason.to_owned()));
             self.allowed(reason)?;
-            return filled(&template, graph.replay(leaves)?);
+            return filled(&template, graph.replay(leaves)?).map(Traced::Ran);
         }
         let compiled =
-            Compiled { program: Program::new(graph.clone()), traced: graph, template: Box::new(template) };
-        let entry = self.replace(&signature, Way::Program(Box::new(compiled)));
-        entry.calls.store(1, Ordering::Relaxed);
+            Compiled { program: compile(graph.clone()), traced: graph, template: Box::new(template) };
+        let entry = self.replace(signature, Way::Program(Box::new(compiled)));
         self.lock().stats.compiling += start.elapsed();
-        match &entry.way {
-            Way::Program(compiled) => execute(compiled, leaves, run),
-            Way::Direct(_) => unreachable!("a program was put there"),
-        }
+        Ok(Traced::Compiled(entry))
+    }
+
+    /// The program for these arguments as readable code, compiled if it is not yet; or why there is none.
+    pub(crate) fn code<O: Tree>(&self, visit: Visit<'_>, run: Run<'_, O>) -> Result<String> {
+        let mut leaves = Vec::new();
+        let entry = match self.lookup(visit, &mut leaves) {
+            Some(entry) => entry,
+            None => {
+                leaves.clear();
+                let signature = Signature::of(visit);
+                let _ = signature.matches(visit, &mut leaves);
+                if let Leaves::Other = prepared(&mut leaves) {
+                    let message = "an argument is invalid or belongs to a transform under way";
+                    return Err(Error::plain(ErrorKind::Value, message));
+                }
+                match self.compile(&Arc::new(signature), &leaves, run)? {
+                    Traced::Compiled(entry) => entry,
+                    Traced::Ran(_) => self.lock().entries[0].clone(),
+                }
+            }
+        };
+        Ok(match &entry.way {
+            Way::Program(compiled) => compiled.program.plan().to_string(),
+            Way::Direct(reason) => format!("// runs directly: {reason}"),
+        })
     }
 
     /// Counts a miss; a reason if so many signatures of this kind were met that another program does not pay.
@@ -319,6 +365,13 @@ fn note(stats: &mut Stats, reason: String) {
 
 fn asked(at: crate::error::Origin) -> String {
     format!("it asks for the value of a tensor, at {}:{}", at.file(), at.line())
+}
+
+/// What became of a call that was traced.
+enum Traced<O> {
+    Compiled(Arc<Entry>),
+    /// It ran.
+    Ran(O),
 }
 
 enum Leaves {

@@ -2,14 +2,20 @@
 
 mod cache;
 mod ir;
+pub(crate) mod plan;
 mod print;
-mod program;
 mod same;
 mod signature;
 mod trace;
 mod verify;
 
+use crate::exec::cpu::program::Program;
 pub(crate) use cache::{Cache, Options};
 pub use cache::{Fallback, Stats};
-pub(crate) use ir::Graph;
+pub(crate) use ir::{Graph, Id};
 pub(crate) use trace::{draw_key, specs_of, trace};
+
+/// A program that computes the same as the graph.
+pub(crate) fn compile(graph: Graph) -> Program {
+    Program::new(graph)
+}

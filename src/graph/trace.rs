@@ -225,9 +225,9 @@ pub(crate) fn trace(inputs: &[Spec], f: impl FnOnce(&[Tensor]) -> Result<Vec<Ten
 }
 
 /// A call that was traced.
-pub(crate) enum Traced<O> {
+pub(crate) enum Recorded<O> {
     /// No value was asked for: the graph of its leaves, and the structure of the result.
-    Recorded(Graph, O),
+    Graph(Graph, O),
     /// It ran to its end, since it asked for a value there.
     Ran(O, Origin),
 }
@@ -236,17 +236,17 @@ pub(crate) enum Traced<O> {
 pub(crate) fn trace_call<O: Tree>(
     arguments: &[Tensor],
     f: impl FnOnce(&[Tensor]) -> Result<O>,
-) -> Result<Traced<O>> {
+) -> Result<Recorded<O>> {
     let specs: Vec<Spec> = arguments.iter().map(|x| *x.spec()).collect();
     let trace = Trace::open(&specs, Some(arguments.to_vec()));
     let output = trace.run(&specs, f)?;
     if let Some(values) = &trace.lock().values {
         let value = |y: &Tensor| trace.id_of(y).map_or_else(|| y.clone(), |id| values.get(id.0));
-        return Ok(Traced::Ran(tree::map(&output, value), values.asked_at));
+        return Ok(Recorded::Ran(tree::map(&output, value), values.asked_at));
     }
     let graph = trace.finish(&tree::leaves(&output));
     let nothing = Tensor::from(0.0);
-    Ok(Traced::Recorded(graph, tree::map(&output, |_| nothing.clone())))
+    Ok(Recorded::Graph(graph, tree::map(&output, |_| nothing.clone())))
 }
 
 /// Specs of what `f` returns, without computing it.

@@ -16,6 +16,7 @@ mod matrix;
 pub(crate) mod operand;
 mod place;
 mod pool;
+pub(crate) mod program;
 pub(crate) mod random;
 mod reduce;
 mod scan;

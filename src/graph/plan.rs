@@ -1,0 +1,254 @@
+//! The memory plan: where each value of a graph lies while its program runs.
+//!
+//! A view has no memory of its own: it is other strides over the memory of what it is a view of. Everything else that
+//! is computed gets a block, either a new tensor's, where it leaves the program, or a part of one arena, which it
+//! shares with blocks that are not in use at the same time. Nothing here touches memory: the plan is data, made once,
+//! held against [`Plan::verify`], and carried out by the CPU backend.
+
+mod pack;
+mod print;
+mod verify;
+
+use super::ir::{Graph, Id, Step};
+use crate::exec::cpu::operand::is_row_major;
+use crate::exec::cpu::view;
+use crate::exec::{Base, Kernel};
+use crate::tensor::{Spec, Strides};
+use pack::Block;
+
+/// Where the elements of a value lie.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Layout {
+    pub(crate) root: Root,
+    /// From the first element of the root to that of the value, in elements.
+    pub(crate) offset: isize,
+    /// In elements.
+    pub(crate) strides: Strides,
+}
+
+/// Memory that values lie in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Root {
+    /// An argument of the call.
+    Argument(usize),
+    /// A tensor that the function captured.
+    Captured(usize),
+    /// The key of a random draw.
+    Draw(usize),
+    /// A block of the arena.
+    Block(usize),
+    /// A new tensor that the call returns.
+    Result(usize),
+}
+
+/// What a call returns in one place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Output {
+    /// The argument itself.
+    Argument(usize),
+    /// The captured tensor itself.
+    Captured(usize),
+    /// A new tensor.
+    Result(usize),
+}
+
+/// A value that must be copied to a result when all steps have run: it is a view, or of an argument.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Copy {
+    pub(crate) from: Id,
+    pub(crate) result: usize,
+}
+
+/// A graph with a place for each of its values.
+pub(crate) struct Plan {
+    pub(crate) graph: Graph,
+    /// By [`Id`].
+    pub(crate) layouts: Vec<Layout>,
+    /// The steps that are run: all but views.
+    pub(crate) run: Vec<usize>,
+    pub(crate) copies: Vec<Copy>,
+    pub(crate) outputs: Vec<Output>,
+    /// Spec of each result.
+    pub(crate) results: Vec<Spec>,
+    blocks: Vec<Block>,
+    /// Bytes of the arena.
+    pub(crate) arena: usize,
+    /// The greatest sum of bytes in use at one step: no arena could be smaller.
+    pub(crate) live: usize,
+}
+
+impl Plan {
+    pub(crate) fn new(graph: Graph) -> Plan {
+        let mut planning = Planning::new(&graph);
+        for (at, step) in graph.steps.iter().enumerate() {
+            planning.place(at, step);
+        }
+        planning.finish();
+        let Planning { layouts, run, copies, outputs, results, mut blocks, .. } = planning;
+        let arena = pack::pack(&mut blocks);
+        let live = pack::live(&blocks);
+        let layouts = layouts.into_iter().map(|layout| layout.expect("every value was placed")).collect();
+        let plan = Plan { graph, layouts, run, copies, outputs, results, blocks, arena, live };
+        debug_assert_eq!(plan.verify(), Ok(()));
+        plan
+    }
+
+    pub(crate) fn layout(&self, id: Id) -> &Layout {
+        &self.layouts[id.0 as usize]
+    }
+
+    /// Bytes from the start of the arena to a block.
+    pub(crate) fn offset(&self, block: usize) -> usize {
+        self.blocks[block].offset
+    }
+}
+
+struct Planning<'a> {
+    graph: &'a Graph,
+    layouts: Vec<Option<Layout>>,
+    run: Vec<usize>,
+    copies: Vec<Copy>,
+    outputs: Vec<Output>,
+    results: Vec<Spec>,
+    blocks: Vec<Block>,
+    /// By [`Id`]: the last step that reads the value itself, views of it not counted.
+    last_reader: Vec<Option<usize>>,
+    /// By [`Id`]: whether it is returned.
+    returned: Vec<bool>,
+}
+
+impl<'a> Planning<'a> {
+    fn new(graph: &'a Graph) -> Planning<'a> {
+        let values = graph.specs.len();
+        let mut layouts = vec![None; values];
+        let mut whole = |id: Id, root: Root| {
+            layouts[id.0 as usize] =
+                Some(Layout { root, offset: 0, strides: graph.spec(id).shape.strides() });
+        };
+        (0..).zip(&graph.inputs).for_each(|(i, id)| whole(*id, Root::Argument(i)));
+        (0..).zip(&graph.draws).for_each(|(i, id)| whole(*id, Root::Draw(i)));
+        for (i, (id, tensor)) in graph.captured.iter().enumerate() {
+            let array = tensor.concrete().expect("a program captures concrete tensors");
+            let strides = array.strides(&graph.spec(*id).shape);
+            layouts[id.0 as usize] = Some(Layout { root: Root::Captured(i), offset: 0, strides });
+        }
+        let (mut last_reader, mut returned) = (vec![None; values], vec![false; values]);
+        for (at, step) in graph.steps.iter().enumerate() {
+            step.inputs.iter().for_each(|id| last_reader[id.0 as usize] = Some(at));
+        }
+        graph.outputs.iter().for_each(|id| returned[id.0 as usize] = true);
+        Planning {
+            graph,
+            layouts,
+            run: Vec::new(),
+            copies: Vec::new(),
+            outputs: Vec::new(),
+            results: Vec::new(),
+            blocks: Vec::new(),
+            last_reader,
+            returned,
+        }
+    }
+
+    fn layout(&self, id: Id) -> Layout {
+        self.layouts[id.0 as usize].expect("the verifier holds: defined before it is read")
+    }
+
+    /// Gives the outputs of a step their places.
+    fn place(&mut self, at: usize, step: &Step) {
+        // Blocks that the step reads are in use until it is done.
+        for id in &step.inputs {
+            self.use_until(*id, at);
+        }
+        let specs: Vec<&Spec> = step.inputs.iter().map(|id| self.graph.spec(*id)).collect();
+        let kernel = step.op.lower(&specs);
+        if let Kernel::View(view) = &kernel {
+            let (from, to) = (self.layout(step.inputs[0]), step.outputs[0]);
+            let shape = self.graph.spec(to).shape;
+            if let Some((offset, strides)) = view::layout(view, &specs[0].shape, &from.strides, &shape) {
+                let layout = Layout { root: from.root, offset: from.offset + offset, strides };
+                self.layouts[to.0 as usize] = Some(layout);
+                return;
+            }
+        }
+        self.run.push(at);
+        if overwrites(&kernel) && self.dies(step.inputs[0], at, step) {
+            let layout = self.layout(step.inputs[0]);
+            self.layouts[step.outputs[0].0 as usize] = Some(layout);
+            self.use_until(step.outputs[0], at);
+            return;
+        }
+        for id in &step.outputs {
+            let spec = *self.graph.spec(*id);
+            let root = if self.returned[id.0 as usize] {
+                self.results.push(spec);
+                Root::Result(self.results.len() - 1)
+            } else {
+                self.blocks.push(Block { bytes: spec.bytes(), first: at, last: at, offset: 0 });
+                Root::Block(self.blocks.len() - 1)
+            };
+            self.layouts[id.0 as usize] = Some(Layout { root, offset: 0, strides: spec.shape.strides() });
+        }
+    }
+
+    fn use_until(&mut self, id: Id, at: usize) {
+        if let Root::Block(block) = self.layout(id).root {
+            self.blocks[block].last = self.blocks[block].last.max(at);
+        }
+    }
+
+    /// Whether a value is all of a block that nothing reads after this step, which reads it but once.
+    fn dies(&self, id: Id, at: usize, step: &Step) -> bool {
+        let (layout, spec) = (self.layout(id), self.graph.spec(id));
+        let Root::Block(block) = layout.root else { return false };
+        let shares = |other: &Id| self.layout(*other).root == layout.root;
+        self.blocks[block].bytes == spec.bytes()
+            && layout.offset == 0
+            && is_row_major(&spec.shape, &layout.strides)
+            && !self.returned[step.outputs[0].0 as usize]
+            && step.inputs.iter().filter(|other| shares(other)).count() == 1
+            && self.layouts.iter().zip(&self.last_reader).zip(&self.returned).all(
+                |((other, last), returned)| {
+                    let aliases = other.is_some_and(|other| other.root == layout.root);
+                    !aliases || (!returned && last.is_none_or(|last| last <= at))
+                },
+            )
+    }
+
+    /// Decides how each output leaves the program.
+    fn finish(&mut self) {
+        let end = self.graph.steps.len();
+        let mut given: Vec<(Id, Output)> = Vec::new();
+        for id in self.graph.outputs.clone() {
+            if let Some((_, output)) = given.iter().find(|(other, _)| *other == id) {
+                self.outputs.push(*output);
+                continue;
+            }
+            let (layout, spec) = (self.layout(id), *self.graph.spec(id));
+            let itself = layout.offset == 0;
+            let output = match layout.root {
+                Root::Argument(i) if self.graph.inputs[i] == id => Output::Argument(i),
+                Root::Captured(i) if self.graph.captured[i].0 == id => Output::Captured(i),
+                Root::Result(i)
+                    if itself && self.results[i] == spec && is_row_major(&spec.shape, &layout.strides) =>
+                {
+                    Output::Result(i)
+                }
+                _ => {
+                    self.use_until(id, end);
+                    self.results.push(spec);
+                    let result = self.results.len() - 1;
+                    self.copies.push(Copy { from: id, result });
+                    Output::Result(result)
+                }
+            };
+            given.push((id, output));
+            self.outputs.push(output);
+        }
+    }
+}
+
+/// Whether the first input is changed in places rather than read: its memory may become the output's.
+fn overwrites(kernel: &Kernel<'_>) -> bool {
+    matches!(kernel, Kernel::Place(Base::First, _) | Kernel::Scatter(..))
+}
