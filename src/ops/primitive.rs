@@ -1,13 +1,15 @@
 //! The contract of an operation: every law of every primitive, on one screen.
 
+use std::any::{Any, TypeId};
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
 use super::operands::{InputSet, Outputs};
 use crate::error::Misfit;
 use crate::exec::Kernel;
+use crate::graph::{Seen, Value};
 use crate::tensor::{Spec, Tensor};
 
 /// An operation. Inputs have equal shapes where the mathematics is elementwise; the public methods broadcast.
@@ -44,6 +46,13 @@ pub(crate) trait Primitive: Identity + fmt::Debug + Send + Sync {
     /// Applies it to `size` examples at once: the inputs in `batched` have an extra first axis of that length, and
     /// so has every output.
     fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Outputs;
+
+    /// What computes the same with less, bit for bit (a NaN being any NaN), infinities and -0 included; none: this
+    /// is as good as it gets. Asked of a graph that is about to run, so derivatives do not matter any more.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        let _ = x;
+        None
+    }
 }
 
 /// What a vjp reads beside the cotangents.
@@ -105,10 +114,16 @@ impl<'a> Residuals<'a> {
     }
 }
 
-/// Keeping operations that are met behind `dyn Primitive`; blanket for all of them. `Eq` and `Hash` are asked of
-/// every operation so that two steps of a graph can be told to be the same.
-pub(crate) trait Identity {
+/// Keeping operations that are met behind `dyn Primitive`, and telling them apart; blanket for all of them. `Eq` and
+/// `Hash` are asked of every operation so that two steps of a graph can be told to be the same.
+pub(crate) trait Identity: Any {
     fn to_op(&self) -> Op;
+
+    /// Whether the other one is of the same type and equal.
+    fn same(&self, other: &dyn Primitive) -> bool;
+
+    /// Feeds type and attributes to a hasher: alike for two that are the same.
+    fn fingerprint(&self, state: &mut dyn Hasher);
 }
 
 impl<T: Primitive + Clone + Eq + Hash + 'static> Identity for T {
@@ -118,6 +133,16 @@ impl<T: Primitive + Clone + Eq + Hash + 'static> Identity for T {
             return Op::Static(Box::leak(Box::new(self.clone())));
         }
         Op::Shared(Arc::new(self.clone()))
+    }
+
+    fn same(&self, other: &dyn Primitive) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<T>().is_some_and(|other| self == other)
+    }
+
+    fn fingerprint(&self, mut state: &mut dyn Hasher) {
+        TypeId::of::<T>().hash(&mut state);
+        self.hash(&mut state);
     }
 }
 
