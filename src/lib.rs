@@ -19,7 +19,7 @@
 //! | `tensor/` | what a value is: [`Tensor`], [`Shape`], [`DType`], [`tree`], [`Rng`] |
 //! | `ops/` | what can be computed: the laws of every primitive; what is composed of them; the methods of [`Tensor`] |
 //! | `autodiff/` | how it is derived: levels, [`grad`], [`vjp`], [`jvp`], [`vmap`], [`jacobian`], [`hessian`], [`gradcheck`] |
-//! | `graph/` | how a function is recorded |
+//! | `graph/` | how a function is recorded, and its graph simplified |
 //! | `exec/` | where it runs: kernel classes, the CPU backend, the reference interpreter |
 //! | [`debug`], [`check`] | finding mistakes |
 

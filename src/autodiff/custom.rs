@@ -1,5 +1,6 @@
 //! `custom_vjp`: a function with a derivative of its own.
 
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph;
 use crate::ops::InputSet;
 use crate::ops::{Batched, Custom, CustomRule};
-use crate::tensor::tree::{self, Tree};
+use crate::tensor::tree::{self, Fixed, Key, Tree, Visitor};
 use crate::tensor::{Spec, Tensor};
 
 /// A function whose derivative is the one that you give: `forward` returns the output and what the derivative
@@ -107,6 +108,27 @@ fn skeleton<T: Tree>(tree: &T) -> T {
     tree::map(tree, |_| Tensor::hollow())
 }
 
+/// Whether two trees have the same paths and static values.
+fn same_structure<T: Tree>(a: &T, b: &T) -> bool {
+    struct Collect(Vec<Box<dyn Fixed>>);
+    impl Visitor for Collect {
+        fn leaf(&mut self, _: &Tensor) {}
+        fn enter(&mut self, _: Key<'_>) {}
+        fn leave(&mut self) {}
+        fn fixed(&mut self, value: &dyn Fixed) {
+            self.0.push(value.to_box());
+        }
+    }
+    let [a_fixed, b_fixed] = [a, b].map(|tree| {
+        let mut collect = Collect(Vec::new());
+        tree.visit(&mut collect);
+        collect.0
+    });
+    tree::same_paths(a, b).is_ok()
+        && a_fixed.len() == b_fixed.len()
+        && a_fixed.iter().zip(&b_fixed).all(|(a, b)| a.equals(&**b))
+}
+
 fn filled<T: Tree>(skeleton: &T, leaves: &mut impl Iterator<Item = Tensor>) -> T {
     let missing = || Tensor::invalid(Error::msg("custom_vjp: a leaf is missing"));
     tree::map(skeleton, |_| leaves.next().unwrap_or_else(missing))
@@ -176,6 +198,16 @@ where
 
     fn is_made_of_operations(&self) -> bool {
         true
+    }
+
+    fn same(&self, other: &dyn CustomRule) -> bool {
+        let other: &dyn Any = other;
+        // Closures that capture nothing are the same if their types are.
+        let stateless = size_of::<Rules<F, B>>() == 0;
+        other.downcast_ref::<Self>().is_some_and(|other| {
+            (stateless || Arc::ptr_eq(&self.rules, &other.rules))
+                && same_structure(&self.argument, &other.argument)
+        })
     }
 
     fn specs(&self, x: &[Spec]) -> Result<Vec<Spec>> {

@@ -1,11 +1,47 @@
 //! Finding mistakes.
 
 use crate::autodiff::{Arguments, Function, Output, guarded, replaced};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph;
 use crate::tensor::tree::{self, Tree};
 
 pub use crate::error::panic_on_error;
+
+/// Names of the passes that optimize a graph, in the order in which they first run; see [`print_pass`].
+pub fn passes() -> Vec<&'static str> {
+    graph::names()
+}
+
+/// Prints graphs to stderr as they are after the named pass, one of [`passes`], from now on: each graph that is compiled.
+/// `"all"` prints them after every pass, `"none"` ends it.
+///
+/// ```
+/// use retrograd::debug;
+///
+/// debug::print_pass("cse")?;
+/// debug::print_pass("none")?;
+/// assert!(debug::print_pass("magic").unwrap_err().to_string().contains("simplify"));
+/// # Ok::<(), retrograd::Error>(())
+/// ```
+///
+/// # Errors
+/// If no pass has that name.
+pub fn print_pass(name: &str) -> Result<()> {
+    let what = match name {
+        "none" => graph::Printed::None,
+        "all" => graph::Printed::All,
+        _ => match passes().into_iter().find(|pass| *pass == name) {
+            Some(pass) => graph::Printed::After(pass),
+            None => {
+                let message = format!("print_pass: there is no pass `{name}`");
+                let help = format!("the passes are {}; \"all\" and \"none\" work too", passes().join(", "));
+                return Err(Error::plain(ErrorKind::Other, message).help(help));
+            }
+        },
+    };
+    graph::print(what);
+    Ok(())
+}
 
 /// The operations of a function as readable code, one a line, each with the line of the program that it comes from.
 /// The function is traced on tensors without values, so it must not ask for one.

@@ -2,8 +2,10 @@
 
 mod cache;
 mod ir;
+mod passes;
 pub(crate) mod plan;
 mod print;
+mod rewrite;
 mod same;
 mod signature;
 mod trace;
@@ -13,9 +15,11 @@ use crate::exec::cpu::program::Program;
 pub(crate) use cache::{Cache, Options};
 pub use cache::{Fallback, Stats};
 pub(crate) use ir::{Graph, Id};
+pub(crate) use passes::{Printed, names, print};
+pub(crate) use rewrite::{Seen, Value};
 pub(crate) use trace::{draw_key, specs_of, trace};
 
 /// A program that computes the same as the graph.
 pub(crate) fn compile(graph: Graph) -> Program {
-    Program::new(graph)
+    Program::new(passes::optimize(graph))
 }

@@ -12,6 +12,7 @@ use super::primitive::{Reads, Residuals};
 use crate::autodiff::level::bind;
 use crate::exec::cpu::lanes::Pointwise;
 use crate::exec::scalar::Scalar;
+use crate::graph::{Seen, Value};
 use crate::tensor::Tensor;
 
 scalars! {
@@ -52,6 +53,10 @@ impl Elementwise<1> for Relu {
     }
     fn scaled(&self, _: usize, at: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
         Some(bind(&Map(ReluPull), &[at.y(), v]))
+    }
+    /// Of what is not negative it is that.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        x[0].made_by::<Map<Relu, 1>>().map(|_| x[0].into())
     }
 }
 

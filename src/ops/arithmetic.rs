@@ -1,5 +1,6 @@
 //! Sums, products, powers and their like, and Rust's operators on tensors.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::ops::{Add as StdAdd, Div as StdDiv, Mul as StdMul, Neg as StdNeg, Sub as StdSub};
 
@@ -10,7 +11,8 @@ use crate::autodiff::level::{bind, bind_dying, misuse};
 use crate::error::Misfit;
 use crate::exec::cpu::lanes::Pointwise;
 use crate::exec::scalar::Scalar;
-use crate::tensor::{Number, Tensor};
+use crate::graph::{Seen, Value};
+use crate::tensor::{DType, Number, Tensor};
 
 pub(super) const X0: Reads = Reads::inputs(InputSet::one(0));
 pub(super) const X1: Reads = Reads::inputs(InputSet::one(1));
@@ -55,6 +57,18 @@ impl Elementwise<2> for Add {
     fn scaled(&self, _: usize, _: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
         Some(v.clone())
     }
+    /// `x + -0 = x` (0 would turn -0 into 0); `a + -b = a - b`.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        let (a, b) = (x[0], x[1]);
+        if b.is(-0.0) {
+            return Some(a.into());
+        }
+        if a.is(-0.0) {
+            return Some(b.into());
+        }
+        let less = |a: Seen<'_>, b: Seen<'_>| Value::made(&Map(Sub), [a.into(), b.into()]);
+        negated(b).map(|b| less(a, b)).or_else(|| negated(a).map(|a| less(b, a)))
+    }
 }
 
 impl Elementwise<2> for Sub {
@@ -66,6 +80,17 @@ impl Elementwise<2> for Sub {
     fn scaled(&self, input: usize, _: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
         Some(if input == 0 { v.clone() } else { -v })
     }
+    /// `x - 0 = x`; `-0 - x = -x`; `a - -b = a + b`.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        let (a, b) = (x[0], x[1]);
+        if b.is(0.0) {
+            return Some(a.into());
+        }
+        if a.is(-0.0) {
+            return Some(Value::made(&Map(Neg), [b.into()]));
+        }
+        negated(b).map(|b| Value::made(&Map(Add), [a.into(), b.into()]))
+    }
 }
 
 impl Elementwise<2> for Mul {
@@ -76,6 +101,19 @@ impl Elementwise<2> for Mul {
     }
     fn scaled(&self, input: usize, at: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
         Some(v * at.x(1 - input))
+    }
+    /// `x * 1 = x`; `x * -1 = -x`; `-a * -b = a * b`. Never `x * 0`, which is NaN at an infinity.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        for (x, factor) in [(x[0], x[1]), (x[1], x[0])] {
+            if factor.is(1.0) {
+                return Some(x.into());
+            }
+            if factor.is(-1.0) && x.spec().dtype.is_float() {
+                return Some(Value::made(&Map(Neg), [x.into()]));
+            }
+        }
+        let (a, b) = (negated(x[0])?, negated(x[1])?);
+        Some(Value::made(&Map(Mul), [a.into(), b.into()]))
     }
 }
 
@@ -89,6 +127,24 @@ impl Elementwise<2> for Div {
     fn scaled(&self, input: usize, at: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
         Some(if input == 0 { v / at.x(1) } else { -(v * at.y() / at.x(1)) })
     }
+    /// `x / 1 = x`; of floats `x / -1 = -x`, `-a / -b = a / b`, and `x / 2^k = x * 2^-k`.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        let (a, b) = (x[0], x[1]);
+        if b.is(1.0) {
+            return Some(a.into());
+        }
+        if !a.spec().dtype.is_float() {
+            return None;
+        }
+        if b.is(-1.0) {
+            return Some(Value::made(&Map(Neg), [a.into()]));
+        }
+        if let Some(reciprocal) = exact_reciprocal(b) {
+            return Some(Value::made(&Map(Mul), [a.into(), Value::Splat(*b.spec(), reciprocal)]));
+        }
+        let (a, b) = (negated(a)?, negated(b)?);
+        Some(Value::made(&Map(Div), [a.into(), b.into()]))
+    }
 }
 
 impl Elementwise<1> for Neg {
@@ -99,6 +155,10 @@ impl Elementwise<1> for Neg {
     }
     fn scaled(&self, _: usize, _: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
         Some(-v)
+    }
+    /// `-(-x) = x`.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        negated(x[0]).map(Value::from)
     }
 }
 
@@ -137,6 +197,10 @@ impl Elementwise<2> for Min {
     fn scaled(&self, input: usize, at: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
         Some(share(at, input, v))
     }
+    /// Of one value it is that.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        (x[0] == x[1]).then(|| x[0].into())
+    }
 }
 
 impl Elementwise<2> for Max {
@@ -148,6 +212,10 @@ impl Elementwise<2> for Max {
     fn scaled(&self, input: usize, at: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
         Some(share(at, input, v))
     }
+    /// Of one value it is that.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        (x[0] == x[1]).then(|| x[0].into())
+    }
 }
 
 impl Elementwise<1> for Abs {
@@ -158,6 +226,46 @@ impl Elementwise<1> for Abs {
     }
     fn scaled(&self, _: usize, at: &Residuals<'_>, v: &Tensor) -> Option<Tensor> {
         Some(v * at.x(0).sign())
+    }
+    /// `||x|| = |x|`; `|-x| = |x|`, but of bytes, which have no sign.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        if x[0].made_by::<Map<Abs, 1>>().is_some() {
+            return Some(x[0].into());
+        }
+        let x = negated(x[0]).filter(|x| x.spec().dtype != DType::U8)?;
+        Some(Value::made(&Map(Abs), [x.into()]))
+    }
+}
+
+/// `x`, if the value is `-x`.
+fn negated(value: Seen<'_>) -> Option<Seen<'_>> {
+    value.made_by::<Map<Neg, 1>>().map(|neg| neg.x(0))
+}
+
+/// `1 / x`, if all of `x` is one power of two whose reciprocal is a normal number too: dividing and multiplying then
+/// round the same quotient.
+fn exact_reciprocal(x: Seen<'_>) -> Option<Number> {
+    /// Powers up to this are normal numbers of f32 and f64, and so are their reciprocals.
+    const GREATEST: f64 = (1u64 << 63) as f64;
+    let divisor = x.splat().filter(|_| matches!(x.spec().dtype, DType::F32 | DType::F64))?.as_f64();
+    let is_power = divisor.to_bits() << 12 == 0 && (1.0 / GREATEST..=GREATEST).contains(&divisor.abs());
+    is_power.then(|| Number::Float(1.0 / divisor))
+}
+
+/// `x^1`, `x^2`, `x^3` and `x^-1` by products and quotients: within rounding of the power, at the infinities, NaN and
+/// both zeros what the power is.
+pub(crate) fn short_power(op: &dyn Primitive, x: &[Seen<'_>]) -> Option<Value> {
+    let op: &dyn Any = op;
+    op.downcast_ref::<Map<Pow, 2>>()?;
+    let (base, exponent) = (x[0], x[1]);
+    let value = || Value::from(base);
+    let square = || Value::made(&Map(Mul), [value(), value()]);
+    match exponent.splat()?.as_f64() {
+        1.0 => Some(value()),
+        2.0 => Some(square()),
+        3.0 => Some(Value::made(&Map(Mul), [square(), value()])),
+        -1.0 => Some(Value::made(&Map(Div), [Value::Splat(*base.spec(), 1.0.into()), value()])),
+        _ => None,
     }
 }
 

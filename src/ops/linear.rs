@@ -9,6 +9,7 @@ use super::primitive::{Primitive, Reads, Residuals};
 use crate::autodiff::level::bind;
 use crate::error::Misfit;
 use crate::exec::Kernel;
+use crate::graph::{Seen, Value};
 use crate::tensor::{Spec, Tensor};
 
 /// A function that is linear in all its inputs but the constant ones.
@@ -36,6 +37,12 @@ pub(crate) trait Linear: Clone + Eq + Hash + Debug + Send + Sync + 'static {
     /// Whether the gradient is not defined between these specs (a cast to an integer).
     fn is_constant(&self) -> bool {
         false
+    }
+
+    /// As [`Primitive::simplify`].
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        let _ = x;
+        None
     }
 }
 
@@ -85,5 +92,9 @@ impl<L: Linear> Primitive for LinearMap<L> {
 
     fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Outputs {
         Outputs::One(self.0.batch(x, batched, size))
+    }
+
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        self.0.simplify(x)
     }
 }

@@ -36,7 +36,7 @@ mod trigonometric;
 pub(crate) mod window;
 
 pub use arithmetic::IntoOperand;
-pub(crate) use arithmetic::number_operand;
+pub(crate) use arithmetic::{number_operand, short_power};
 pub use composite::{GridOrder, Interpolation, IntoLengths, MatrixNorm, PadMode, PutMode, Replacement};
 pub(crate) use composite::{draws, true_places};
 pub(crate) use custom::{Batched, Custom, CustomRule, declared, stopped};
@@ -50,6 +50,7 @@ pub(crate) use primitive::{Op, Primitive, Reads, Residuals};
 pub(crate) use random::{Distribution, Random};
 pub use reduce::IntoAxes;
 pub use rounding::NanToNum;
+pub(crate) use scatter::{placed_by_comparison, scattered_into};
 pub use scatter_reduce::{IncludeSelf, ScatterReduce};
 pub use search::Side;
 pub use sort::Order;

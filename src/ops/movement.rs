@@ -7,11 +7,12 @@ use super::reduce::IntoAxes;
 use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::{Kernel, Region, View};
+use crate::graph::{Seen, Value};
 use crate::tensor::{AxisSet, IntoShape, MAX_RANK, Shape, Spec, Tensor};
 
 /// The elements in row-major order under another shape.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Reshape(Shape);
+pub(super) struct Reshape(pub(super) Shape);
 
 impl Linear for Reshape {
     const NAME: &'static str = "reshape";
@@ -38,6 +39,24 @@ impl Linear for Reshape {
             Some(shape) => bind(&LinearMap(Reshape(shape)), x),
             None => misuse(Self::NAME, x, too_many_axes()),
         }
+    }
+
+    /// To the shape that is there already it is nothing; of another reshape it is one.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        if x[0].spec().shape == self.0 {
+            return Some(x[0].into());
+        }
+        let inner = x[0].made_by::<LinearMap<Reshape>>()?;
+        Some(Value::made(&LinearMap(*self), [inner.x(0).into()]))
+    }
+}
+
+impl Reshape {
+    /// Whether it only puts axes of length 1 before those of `x`.
+    fn only_leads(&self, x: Seen<'_>) -> bool {
+        let from = x.spec().shape;
+        let lead = self.0.rank().checked_sub(from.rank());
+        lead.is_some_and(|lead| self.0[..lead].iter().all(|&dim| dim == 1) && self.0[lead..] == *from)
     }
 }
 
@@ -93,11 +112,21 @@ impl Linear for Permute {
         let rest = self.order[..MAX_RANK - 1].iter().map(|&axis| axis as usize + 1);
         bind(&LinearMap(Permute::new(std::iter::once(0).chain(rest))), x)
     }
+
+    /// The order that is there already is no permutation; one of another is one.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        if *self == Permute::new([]) {
+            return Some(x[0].into());
+        }
+        let inner = x[0].made_by::<LinearMap<Permute>>()?;
+        let order = self.order.map(|axis| usize::from(inner.op.0.order[usize::from(axis)]));
+        Some(Value::made(&LinearMap(Permute::new(order)), [inner.x(0).into()]))
+    }
 }
 
 /// The tensor repeated along new leading axes and axes of length 1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Broadcast(Shape);
+pub(super) struct Broadcast(pub(super) Shape);
 
 impl Linear for Broadcast {
     const NAME: &'static str = "broadcast_to";
@@ -130,6 +159,18 @@ impl Linear for Broadcast {
             (0..gap).fold(own, |aligned, _| aligned.with_axis(1, 1).expect("not more than `shape` has"));
         bind(&LinearMap(Broadcast(shape)), &[&x[0].reshape(aligned)])
     }
+
+    /// To the shape that is there already it is nothing; of another broadcast, or of new leading axes, it is one.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        if x[0].spec().shape == self.0 {
+            return Some(x[0].into());
+        }
+        let broadcast = x[0].made_by::<LinearMap<Broadcast>>().map(|inner| inner.x(0));
+        let reshape =
+            || x[0].made_by::<LinearMap<Reshape>>().filter(|inner| inner.op.0.only_leads(inner.x(0)));
+        let source = broadcast.or_else(|| reshape().map(|inner| inner.x(0)))?;
+        Some(Value::made(&LinearMap(*self), [source.into()]))
+    }
 }
 
 /// A regular grid of positions: `start + i * step` along each axis.
@@ -158,6 +199,16 @@ impl Linear for Slice {
         let shape = self.shape.with_axis(0, size).expect("the input has the axis too");
         bind(&LinearMap(Slice { region: self.region.with_whole_axis(), shape }), x)
     }
+
+    /// All positions in order are the tensor itself; a grid of a grid is one.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        if x[0].spec().shape == self.shape && self.region == Region::corner(self.shape.rank()) {
+            return Some(x[0].into());
+        }
+        let inner = x[0].made_by::<LinearMap<Slice>>()?;
+        let slice = Slice { region: self.region.within(&inner.op.0.region), shape: self.shape };
+        Some(Value::made(&LinearMap(slice), [inner.x(0).into()]))
+    }
 }
 
 impl Region {
@@ -167,6 +218,15 @@ impl Region {
         region.start.insert(0, 0);
         region.step.insert(0, 1);
         region
+    }
+
+    /// These positions of another region, as positions of what that is a region of.
+    fn within(&self, outer: &Region) -> Region {
+        let axes = || self.start.iter().zip(&self.step).zip(outer.start.iter().zip(&outer.step));
+        Region {
+            start: axes().map(|((start, _), (outer, step))| outer + start * step).collect(),
+            step: axes().map(|((_, step), (_, outer))| step * outer).collect(),
+        }
     }
 
     /// The first positions of each axis.

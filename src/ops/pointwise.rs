@@ -13,6 +13,7 @@ use crate::exec::cpu::lanes::{self, Pointwise};
 use crate::exec::expr::{Expr, Sym};
 use crate::exec::scalar::Scalar;
 use crate::exec::{Body, Kernel};
+use crate::graph::{Seen, Value};
 use crate::tensor::{DType, Spec, Tensor};
 
 /// An elementwise function of `N` numbers with its derivative; `Pointwise` gives the arithmetic.
@@ -27,6 +28,12 @@ pub(crate) trait Elementwise<const N: usize>: Pointwise<N> + Eq + Hash + Debug {
 
     /// `v * dy/dx[input]`; none where that is zero everywhere.
     fn scaled(&self, input: usize, at: &Residuals<'_>, v: &Tensor) -> Option<Tensor>;
+
+    /// As [`Primitive::simplify`].
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        let _ = x;
+        None
+    }
 }
 
 /// The dtypes that a function is defined on.
@@ -185,6 +192,10 @@ impl<O: Elementwise<N>, const N: usize> Primitive for Map<O, N> {
 
     fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Outputs {
         Outputs::One(bind_repeated(self, x, batched, size))
+    }
+
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        self.0.simplify(x)
     }
 }
 

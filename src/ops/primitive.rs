@@ -1,14 +1,15 @@
 //! The contract of an operation: every law of every primitive, on one screen.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
 use super::operands::{InputSet, Outputs};
 use crate::error::Misfit;
 use crate::exec::Kernel;
+use crate::graph::{Seen, Value};
 use crate::tensor::{Spec, Tensor};
 
 /// An operation. Inputs have equal shapes where the mathematics is elementwise; the public methods broadcast.
@@ -48,6 +49,13 @@ pub(crate) trait Primitive: Identity + fmt::Debug + Send + Sync {
 
     /// The same by other operations, where it is made of them: what a trace records in its place.
     fn unfolded(&self, _: &[&Tensor]) -> Option<crate::Result<Vec<Tensor>>> {
+        None
+    }
+
+    /// What computes the same with less, bit for bit (a NaN being any NaN), infinities and -0 included; none: this
+    /// is as good as it gets. Asked of a graph that is about to run, so derivatives do not matter any more.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        let _ = x;
         None
     }
 }
@@ -111,13 +119,16 @@ impl<'a> Residuals<'a> {
     }
 }
 
-/// Keeping operations that are met behind `dyn Primitive`; blanket for all of them. `Eq` and `Hash` are asked of
-/// every operation so that two steps of a graph can be told to be the same.
-pub(crate) trait Identity {
+/// Keeping operations that are met behind `dyn Primitive`, and telling them apart; blanket for all of them. `Eq` and
+/// `Hash` are asked of every operation so that two steps of a graph can be told to be the same.
+pub(crate) trait Identity: Any {
     fn to_op(&self) -> Op;
-    fn as_any(&self) -> &dyn Any;
-    /// Whether the other is the same operation, attributes included.
+
+    /// Whether the other one is of the same type and equal.
     fn same(&self, other: &dyn Primitive) -> bool;
+
+    /// Feeds type and attributes to a hasher: alike for two that are the same.
+    fn fingerprint(&self, state: &mut dyn Hasher);
 }
 
 impl<T: Primitive + Clone + Eq + Hash + 'static> Identity for T {
@@ -129,12 +140,14 @@ impl<T: Primitive + Clone + Eq + Hash + 'static> Identity for T {
         Op::Shared(Arc::new(self.clone()))
     }
 
-    fn as_any(&self) -> &dyn Any {
-        self
+    fn same(&self, other: &dyn Primitive) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<T>().is_some_and(|other| self == other)
     }
 
-    fn same(&self, other: &dyn Primitive) -> bool {
-        other.as_any().downcast_ref::<T>() == Some(self)
+    fn fingerprint(&self, mut state: &mut dyn Hasher) {
+        TypeId::of::<T>().hash(&mut state);
+        self.hash(&mut state);
     }
 }
 

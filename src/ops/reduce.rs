@@ -1,12 +1,14 @@
 //! Reductions over any axes: sum, product, extremes and their positions.
 
 use super::linear::{Linear, LinearMap};
+use super::movement::Reshape;
 use super::operands::{InputSet, Outputs};
 use super::pointwise::Domain;
 use super::primitive::{Primitive, Reads, Residuals};
 use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::{Fold, Kernel};
+use crate::graph::{Seen, Value};
 use crate::tensor::{AxisSet, DType, Shape, Spec, Tensor};
 
 /// Axes, or other numbers of which there is one an axis: one (`-1`) or several (`[0, 2]`, a slice, a vector). Negative
@@ -133,6 +135,13 @@ impl Primitive for Reduce {
 
     fn batch(&self, x: &[&Tensor], _: InputSet, _: usize) -> Outputs {
         Outputs::One(bind(&Reduce { axes: self.axes.shifted_past(0), ..*self }, x))
+    }
+
+    /// Of one element it is that element. (A sum is not: 0 + -0 is 0.)
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        let shape = x[0].spec().shape;
+        let single = self.axes.iter().all(|axis| shape[axis] == 1);
+        single.then(|| Value::made(&LinearMap(Reshape(self.axes.remove_from(&shape))), [x[0].into()]))
     }
 }
 

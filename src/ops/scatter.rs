@@ -1,15 +1,21 @@
 //! Combining at computed positions: sums and replacements, which are linear. (The others: `scatter_reduce.rs`.)
 
-use super::arithmetic::IntoOperand;
+use std::any::Any;
+
+use super::arithmetic::{Add, IntoOperand, Mul, Neg, Sub};
 use super::index::{INDEX, Joined, check_alike_beside, check_index, selected};
 use super::linear::{Linear, LinearMap};
+use super::movement::Broadcast;
 use super::operands::InputSet;
-use super::pointwise::mixed_dtypes;
-use super::primitive::Residuals;
+use super::pointwise::{Map, mixed_dtypes};
+use super::predicate::{Eq2, Lt, Mapped};
+use super::primitive::{Primitive, Residuals};
 use super::scatter_reduce::Folded;
+use super::select::{Cast, Where};
 use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::{Combine, Indexing, Kernel, Region};
+use crate::graph::{Seen, Value};
 use crate::tensor::{DType, Number, Shape, Spec, Tensor};
 
 /// `x0` with `x2` combined into it at the positions `x1` of an axis. Sums and replacements are linear.
@@ -132,6 +138,95 @@ impl Linear for Scatter {
     fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Tensor {
         self.batched(x, batched, size)
     }
+}
+
+/// `p + s * scatter_add(zeros, index, g)` as `scatter_add(p, index, s * g)`, and with `-` that of `-s * g`; `s` is one
+/// number for all elements, known or not. Within rounding.
+///
+/// Only of what nobody else reads, and of no more elements than `p` has: more would be more work than the sum, and add up
+/// at the magnitude of `p`. Not of 16-bit floats, whose sums need more bits than they have.
+pub(crate) fn scattered_into(op: &dyn Primitive, x: &[Seen<'_>]) -> Option<Value> {
+    let op: &dyn Any = op;
+    let (sums, differences) = (op.is::<Map<Add, 2>>(), op.is::<Map<Sub, 2>>());
+    if !(sums || differences) || !matches!(x[0].spec().dtype, DType::F32 | DType::F64) {
+        return None;
+    }
+    let sign = if differences { Sign::Minus } else { Sign::Plus };
+    into_base(x[0], x[1], sign).or_else(|| if sums { into_base(x[1], x[0], sign) } else { None })
+}
+
+/// `scatter_add(zeros, index, v)` with one element a row along the axis, by comparing positions with the index. Bit for bit:
+/// what is added to 0 is never -0. The index must be known to be in range.
+///
+/// Positions are compared in the dtype of `v`, so that one vector register holds as many of them as of elements.
+pub(crate) fn placed_by_comparison(x: &[Seen<'_>], axis: usize) -> Option<Value> {
+    let (zeros, index, source) = (x[0], x[1], x[2]);
+    let (table, of_index) = (*zeros.spec(), *index.spec());
+    /// Every position up to this is a number of f32.
+    const EXACT: usize = 1 << 24;
+    let places = table.shape.dim(axis);
+    if !matches!(table.dtype, DType::F32 | DType::F64) || places > EXACT || !zeros.is(0.0) {
+        return None;
+    }
+    let wide = |value: Value| Value::made(&LinearMap(Broadcast(table.shape)), [value]);
+    let zero = Value::Splat(of_index, Number::Int(0));
+    let below = Value::made(&Mapped(Lt), [index.into(), zero]);
+    let from_end = Value::made(&Map(Add), [index.into(), Value::Splat(of_index, Number::from(places))]);
+    let counted = Value::made(&LinearMap(Where), [below, from_end, index.into()]);
+    let counted = Value::made(&LinearMap(Cast(table.dtype)), [counted]);
+    let along = (0..table.shape.rank())
+        .fold(table.shape, |shape, other| if other == axis { shape } else { shape.with_dim(other, 1) });
+    let positions = Value::Constant(Tensor::arange(places as i64).to_dtype(table.dtype).reshape(along));
+    let here = Value::made(&Mapped(Eq2), [wide(positions), wide(counted)]);
+    let positive = Value::Splat(*source.spec(), Number::Int(0));
+    let added = Value::made(&Map(Add), [source.into(), positive]);
+    Some(Value::made(&LinearMap(Where), [here, wide(added), zeros.into()]))
+}
+
+/// The sign of what is scattered.
+#[derive(Clone, Copy, PartialEq)]
+enum Sign {
+    Plus,
+    Minus,
+}
+
+/// [`scattered_into`] of a base and one of the forms of an update.
+fn into_base(base: Seen<'_>, update: Seen<'_>, sign: Sign) -> Option<Value> {
+    if !update.is_read_once() {
+        return None;
+    }
+    let (scattered, factor) = match update.made_by::<Map<Mul, 2>>() {
+        None => (update, None),
+        Some(product) => [(0, 1), (1, 0)].into_iter().find_map(|(scattered, factor)| {
+            let scattered = product.x(scattered);
+            (scattered.is_read_once() && scattered.made_by::<LinearMap<Scatter>>().is_some())
+                .then_some((scattered, Some(product.x(factor))))
+        })?,
+    };
+    let scatter = scattered.made_by::<LinearMap<Scatter>>()?;
+    let (zeros, index, source) = (scatter.x(0), scatter.x(1), scatter.x(2));
+    let fits = scatter.op.0.combine == Combine::Add
+        && (zeros.is(0.0) || zeros.is(-0.0))
+        && source.spec().shape.numel() <= base.spec().shape.numel();
+    let source = fits.then(|| scaled(source, factor, sign)).flatten()?;
+    Some(Value::made(&LinearMap(scatter.op.0), [base.into(), index.into(), source]))
+}
+
+/// `source` times a factor that is one number for all elements.
+fn scaled(source: Seen<'_>, factor: Option<Seen<'_>>, sign: Sign) -> Option<Value> {
+    let signed = |value: Value| match sign {
+        Sign::Plus => value,
+        Sign::Minus => Value::made(&Map(Neg), [value]),
+    };
+    let Some(factor) = factor else { return Some(signed(source.into())) };
+    if let Some(number) = factor.splat() {
+        let number = if sign == Sign::Minus { Number::Float(-number.as_f64()) } else { number };
+        return Some(Value::made(&Map(Mul), [source.into(), Value::Splat(*source.spec(), number)]));
+    }
+    let number = factor.made_by::<LinearMap<Broadcast>>().map(|broadcast| broadcast.x(0));
+    let number = number.filter(|number| number.spec().shape.rank() == 0)?;
+    let factor = Value::made(&LinearMap(Broadcast(source.spec().shape)), [number.into()]);
+    Some(signed(Value::made(&Map(Mul), [source.into(), factor])))
 }
 
 impl Tensor {

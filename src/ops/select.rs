@@ -10,11 +10,12 @@ use crate::error::Misfit;
 use crate::exec::expr::Expr;
 use crate::exec::scalar::Scalar;
 use crate::exec::{Body, Kernel};
+use crate::graph::{Seen, Value};
 use crate::tensor::{DType, Spec, Tensor};
 
 /// `x1` where `x0` (bool) holds, else `x2`. Linear in both, so zero where not chosen, whatever the other side is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Where;
+pub(super) struct Where;
 
 impl Linear for Where {
     const NAME: &'static str = "where";
@@ -39,6 +40,17 @@ impl Linear for Where {
 
     fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Tensor {
         bind_repeated(&LinearMap(*self), x, batched, size)
+    }
+
+    /// A known condition chooses, equal branches need no choice; neither hides an error that what goes would show.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        let (condition, then, otherwise) = (x[0], x[1], x[2]);
+        if then == otherwise {
+            return (!condition.may_fail()).then(|| then.into());
+        }
+        let holds = condition.splat()?.as_i64() != 0;
+        let (chosen, other) = if holds { (then, otherwise) } else { (otherwise, then) };
+        (!other.may_fail()).then(|| chosen.into())
     }
 }
 
@@ -88,7 +100,7 @@ impl Body for Where {
 
 /// The same numbers in another dtype.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Cast(DType);
+pub(super) struct Cast(pub(super) DType);
 
 impl Linear for Cast {
     const NAME: &'static str = "cast";
@@ -111,6 +123,32 @@ impl Linear for Cast {
 
     fn is_constant(&self) -> bool {
         !self.0.is_float()
+    }
+
+    /// A cast to the same dtype, or back from one that lost nothing, is no cast; a cast of a lossless one is one cast.
+    fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {
+        if x[0].spec().dtype == self.0 {
+            return Some(x[0].into());
+        }
+        let inner = x[0].made_by::<LinearMap<Cast>>()?;
+        let (x, through) = (inner.x(0), inner.op.0.0);
+        let from = x.spec().dtype;
+        // Integers wrap where floats saturate, so the way must not change what kind of number is cast last.
+        let kept = from.is_float() == through.is_float() || self.0.is_float() || self.0 == from;
+        (is_lossless(from, through) && kept).then(|| Value::made(&LinearMap(*self), [x.into()]))
+    }
+}
+
+/// Whether every number of a dtype is one of another.
+fn is_lossless(from: DType, to: DType) -> bool {
+    use DType::{BF16, Bool, F16, F32, F64, I32, I64, U8};
+    match from {
+        Bool => to != Bool,
+        U8 => matches!(to, I32 | I64 | F16 | BF16 | F32 | F64),
+        I32 => matches!(to, I64 | F64),
+        F16 | BF16 => matches!(to, F32 | F64),
+        F32 => to == F64,
+        F64 | I64 => false,
     }
 }
 

@@ -144,7 +144,7 @@ impl Number {
 }
 
 /// One element of any dtype as native bytes, aligned for it: how a number is kept without a buffer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(align(8))]
 pub(crate) struct Bits(pub(crate) [u8; 8]);
 

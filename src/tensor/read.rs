@@ -140,6 +140,13 @@ impl Tensor {
         Some(unsafe { std::slice::from_raw_parts(ptr, self.spec().shape.numel()) })
     }
 
+    /// The bytes of the elements where they lie: if the tensor is concrete and there are no gaps.
+    pub(crate) fn as_bytes(&self) -> Option<&[u8]> {
+        let array = self.concrete().filter(|array| array.is_contiguous())?;
+        // SAFETY: a contiguous tensor has `bytes` written bytes of elements, which do not change while it is borrowed.
+        Some(unsafe { std::slice::from_raw_parts(array.ptr(self.spec().dtype), self.spec().bytes()) })
+    }
+
     /// The slices along the first axis, one after the other.
     ///
     /// # Panics

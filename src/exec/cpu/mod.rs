@@ -181,17 +181,6 @@ pub(crate) fn contiguous(x: &Tensor) -> Tensor {
     build(*x.spec(), |to| unsafe { transpose::copy(&from, to) })
 }
 
-/// Whether two concrete tensors of one spec have the same bits everywhere.
-pub(crate) fn same_bits(x: &Tensor, y: &Tensor) -> bool {
-    let (x, y) = (contiguous(x), contiguous(y));
-    let bytes = x.spec().bytes();
-    // SAFETY: both are gap-free and of one spec: so many written bytes, which outlive this call.
-    unsafe {
-        let of = |x: &Tensor| std::slice::from_raw_parts(Operand::of(x).ptr, bytes);
-        of(&x) == of(&y)
-    }
-}
-
 /// # Safety
 /// As for [`compute`].
 unsafe fn reduce_to(fold: Fold, axes: AxisSet, x: &Operand, y: &Destination) {
