@@ -1,6 +1,7 @@
 //! How functions are recorded: the trace, its graph, and what can be done with one.
 
 mod ir;
+pub(crate) mod passes;
 mod print;
 mod trace;
 mod verify;

@@ -5,6 +5,7 @@ mod conv;
 mod dot;
 #[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
 mod fenced;
+pub(crate) mod fused;
 mod gemm;
 mod indexed;
 pub(crate) mod isa;
@@ -55,6 +56,7 @@ pub(crate) fn run(
         #[cfg(feature = "linalg")]
         Kernel::Matrix(function) => matrix::run(*function, x, *spec),
         Kernel::Random(distribution) => Ok(run_random(*distribution, x[0], *spec)),
+        Kernel::Fused(fused) => Ok(fused::run_on_tensors(fused, x, &[*spec]).swap_remove(0)),
         Kernel::Opaque(opaque) => run_opaque(*opaque, x).map(|mut y| y.swap_remove(0)),
     }
 }
@@ -71,6 +73,7 @@ pub(crate) fn run_many(
         Kernel::Matrix(_) => Ok(matrix::lu(x[0], specs)),
         Kernel::Scan(scan) => Ok(scan::run_extreme(*scan, x[0], specs)),
         Kernel::Sort(sorting) => Ok(sort::run(*sorting, x[0], specs)),
+        Kernel::Fused(fused) => Ok(fused::run_on_tensors(fused, x, specs)),
         _ => unreachable!("{kernel:?} has one output"),
     }
 }

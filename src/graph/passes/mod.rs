@@ -1,0 +1,3 @@
+//! What is done to a graph before it runs: pure functions from graph to graph.
+
+pub(crate) mod fuse;
