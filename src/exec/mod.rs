@@ -2,6 +2,7 @@
 
 pub(crate) mod cpu;
 pub(crate) mod expr;
+pub(crate) mod fused;
 mod math;
 #[cfg(feature = "linalg")]
 pub(crate) mod matrix;
@@ -51,6 +52,8 @@ pub(crate) enum Kernel<'a> {
     Matrix(matrix::MatrixFunction),
     /// Numbers drawn with the key `x0` (i64: seed, counter).
     Random(Distribution),
+    /// Maps, casts and folds over one index space, in one go.
+    Fused(&'a fused::Fused),
     /// Code that only itself knows: the user's.
     Opaque(&'a dyn Opaque),
 }
@@ -258,6 +261,7 @@ impl fmt::Debug for Kernel<'_> {
             #[cfg(feature = "linalg")]
             Kernel::Matrix(function) => write!(f, "matrix {function:?}"),
             Kernel::Random(distribution) => write!(f, "random {distribution:?}"),
+            Kernel::Fused(fused) => write!(f, "{fused}"),
             Kernel::Opaque(_) => f.write_str("opaque"),
         }
     }

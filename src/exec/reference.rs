@@ -3,6 +3,7 @@
 //! It knows tensors as lists of numbers in row-major order, one element at a time, and shares nothing with a
 //! backend but the definition of the random generator.
 
+mod fused;
 #[cfg(feature = "linalg")]
 mod matrix;
 mod ordering;
@@ -58,6 +59,9 @@ pub(crate) fn compute(kernel: &Kernel<'_>, x: &[&Tensor], specs: &[Spec]) -> Res
     if let Kernel::Opaque(opaque) = kernel {
         return opaque.run(x);
     }
+    if let Kernel::Fused(kernel) = kernel {
+        return fused::compute(kernel, x, specs);
+    }
     if specs.len() == 1 {
         return Ok(vec![compute_one(kernel, x, specs[0])?]);
     }
@@ -101,7 +105,7 @@ fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor>
         Kernel::Pool(pooling) => sums_seen(pooling, &x[0], spec),
         #[cfg(feature = "linalg")]
         Kernel::Matrix(function) => matrix::compute(*function, &x, &[spec])?.swap_remove(0),
-        Kernel::Random(_) | Kernel::Opaque(_) => unreachable!("done above"),
+        Kernel::Random(_) | Kernel::Opaque(_) | Kernel::Fused(_) => unreachable!("done above"),
     };
     Ok(from_numbers(spec, &values))
 }

@@ -2,7 +2,7 @@
 
 mod cache;
 mod ir;
-mod passes;
+pub(crate) mod passes;
 pub(crate) mod plan;
 mod print;
 mod rewrite;

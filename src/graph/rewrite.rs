@@ -246,6 +246,7 @@ fn fails(kernel: &Kernel<'_>, specs: &[&Spec]) -> bool {
         | Kernel::Dot
         | Kernel::Conv(_)
         | Kernel::Pool(_)
+        | Kernel::Fused(_)
         | Kernel::Random(_) => false,
     }
 }

@@ -10,6 +10,7 @@ mod composite;
 mod custom;
 mod dot;
 mod exponential;
+mod fused;
 mod index;
 mod join;
 #[cfg(feature = "linalg")]
@@ -41,6 +42,7 @@ pub use composite::{GridOrder, Interpolation, IntoLengths, MatrixNorm, PadMode, 
 pub(crate) use composite::{draws, true_places};
 pub(crate) use custom::{Batched, Custom, CustomRule, declared, stopped};
 pub use custom::{CustomOp, apply};
+pub(crate) use fused::Fusion;
 #[cfg(feature = "linalg")]
 pub use linalg::{Triangle, Triangular};
 pub use movement::INFER;

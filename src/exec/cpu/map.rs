@@ -296,7 +296,7 @@ impl Job<'_> {
 ///
 /// # Safety
 /// `to` has room for as many and is aligned for the element.
-unsafe fn fill(one: Bits, size: usize, to: *mut u8, n: usize) {
+pub(super) unsafe fn fill(one: Bits, size: usize, to: *mut u8, n: usize) {
     let word = u64::from_ne_bytes(one.0);
     // SAFETY: the caller's promise.
     unsafe {

@@ -5,6 +5,7 @@ mod conv;
 mod dot;
 #[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
 mod fenced;
+pub(crate) mod fused;
 mod gemm;
 mod indexed;
 pub(crate) mod isa;
@@ -76,6 +77,7 @@ pub(crate) unsafe fn compute(
             #[cfg(feature = "linalg")]
             Kernel::Matrix(function) => return matrix::compute(*function, x, y),
             Kernel::Random(distribution) => draw_to(*distribution, &x[0], &y[0]),
+            Kernel::Fused(fused) => fused::run(fused, x, y),
             Kernel::Opaque(opaque) => return opaque_to(*opaque, x, y),
         }
     }

@@ -139,6 +139,18 @@ impl Reader {
         Reader { runs, ptr: x.ptr, size: x.dtype.size(), at: [0; MAX_RANK], offset: 0 }
     }
 
+    /// Goes to the element with this row-major number, which the operand has.
+    pub(crate) fn seek(&mut self, mut number: usize) {
+        self.offset = 0;
+        for axis in (0..self.runs.len).rev() {
+            let (length, stride) = self.runs.axes[axis];
+            // The outermost axis takes what is left.
+            self.at[axis] = if axis == 0 { number } else { number % length };
+            number /= length;
+            self.offset += self.at[axis] as isize * stride;
+        }
+    }
+
     /// Copies the next `n` elements to `to`, without gaps.
     ///
     /// # Safety

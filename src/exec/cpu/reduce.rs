@@ -6,6 +6,7 @@
 //! | `layout` | which axes are walked, in an order that suits the memory |
 //! | `fold` | the loops of sums, products and extremes |
 //! | `arg` | the loops of positions |
+//! | `tiled` | folds that are handed their elements a tile at a time |
 //!
 //! Sums of f32 are kept in f64 but for trees of eight elements, so their error does not grow with their length:
 //! it stays at a few roundings.
@@ -16,6 +17,7 @@ pub(super) mod law;
 mod layout;
 #[cfg(test)]
 mod tests;
+pub(super) mod tiled;
 
 use std::marker::PhantomData;
 use std::num::Wrapping;

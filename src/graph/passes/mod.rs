@@ -10,13 +10,15 @@
 //! | `one_hot` | one element a row is scattered by comparing positions |
 //! | `powers` | `x^2` is `x * x` |
 //! | `scatter_into` | what is scattered into zeros and added is scattered into the sum |
+//! | `fuse` | elementwise operations and folds over one space become one kernel |
 //!
-//! All but the last two keep every bit of the outputs, NaN being any NaN. A graph is optimized to be run: its derivative
+//! All but the last three keep every bit of the outputs, NaN being any NaN. A graph is optimized to be run: its derivative
 //! is taken before.
 
 mod cse;
 mod dce;
 mod fold;
+pub(crate) mod fuse;
 mod one_hot;
 mod powers;
 mod scatter_into;
@@ -41,11 +43,13 @@ const CSE: Pass = Pass { name: "cse", run: cse::cse };
 const SIMPLIFY: Pass = Pass { name: "simplify", run: simplify::simplify };
 const POWERS: Pass = Pass { name: "powers", run: powers::powers };
 const ONE_HOT: Pass = Pass { name: "one_hot", run: one_hot::one_hot };
+const FUSE: Pass = Pass { name: "fuse", run: fuse::fuse };
 const SCATTER_INTO: Pass = Pass { name: "scatter_into", run: scatter_into::scatter_into };
 
 /// Dead code goes first, so that nothing is done to it. Equal constants must be one for `cse` to see that steps on them
 /// are equal, and equal steps one for `simplify` to see `where(c, x, x)`, which in turn makes steps equal.
-const ORDER: [Pass; 10] = [DCE, FOLD, CSE, POWERS, SIMPLIFY, ONE_HOT, FOLD, CSE, SCATTER_INTO, DCE];
+const ORDER: [Pass; 12] =
+    [DCE, FOLD, CSE, POWERS, SIMPLIFY, ONE_HOT, FOLD, CSE, SCATTER_INTO, DCE, FUSE, DCE];
 
 /// The graph that computes the same with less.
 pub(crate) fn optimize(graph: Graph) -> Graph {

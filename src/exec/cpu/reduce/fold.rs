@@ -15,7 +15,7 @@ use crate::exec::cpu::job::Job;
 /// Totals that a row is folded into: an AVX-512 register of f32, two of f64.
 pub(super) const LANES: usize = 16;
 /// Vectors, or rows, combined before totals are touched. Eight also bounds the error of a sum of f32 to 3 roundings.
-const TREE: usize = 8;
+pub(super) const TREE: usize = 8;
 /// Columns whose totals are kept at a time: 4 KiB of f64, which eight rows of f32 leave in the first-level cache.
 const TILE: usize = 512;
 /// Elements of a strided row gathered at a time; a multiple of `LANES * TREE`.
@@ -157,7 +157,7 @@ pub(super) unsafe fn fold_whole_row<T: Element, L: Law<T>>(x: *const T, n: usize
 /// # Safety
 /// `x` is valid for `n` elements.
 #[inline(always)]
-unsafe fn fold_row<T: Element, L: Law<T>>(x: *const T, n: usize, lanes: &mut [L::Total; LANES]) {
+pub(super) unsafe fn fold_row<T: Element, L: Law<T>>(x: *const T, n: usize, lanes: &mut [L::Total; LANES]) {
     // SAFETY: every step reads elements below `n`.
     unsafe {
         if n < LANES {
@@ -308,7 +308,7 @@ unsafe fn fold_tile<T: Element, L: Law<T>, const STRIDED: bool>(
 /// # Safety
 /// `x` is valid for the positions of `row`, and from each of them for as many elements as there are totals.
 #[inline(always)]
-unsafe fn fold_columns<T: Element, L: Law<T>>(x: *const T, row: Axis, totals: &mut [L::Total]) {
+pub(super) unsafe fn fold_columns<T: Element, L: Law<T>>(x: *const T, row: Axis, totals: &mut [L::Total]) {
     let mut done = 0;
     // SAFETY: `N` rows from row `done` on exist and have an element for each total.
     unsafe {
@@ -351,7 +351,11 @@ unsafe fn fold_some_rows<T: Element, L: Law<T>, const N: usize>(
 /// # Safety
 /// `x` is valid for `n` rows of as many elements as there are totals, fewer than `LANES`.
 #[inline(always)]
-unsafe fn fold_narrow_columns<T: Element, L: Law<T>>(x: *const T, n: usize, totals: &mut [L::Total]) {
+pub(super) unsafe fn fold_narrow_columns<T: Element, L: Law<T>>(
+    x: *const T,
+    n: usize,
+    totals: &mut [L::Total],
+) {
     let width = totals.len();
     debug_assert!(width < LANES);
     let mut wide = Aligned([const { MaybeUninit::uninit() }; LANES * LANES]);
@@ -376,7 +380,7 @@ unsafe fn fold_narrow_columns<T: Element, L: Law<T>>(x: *const T, n: usize, tota
 /// `x` is valid for the positions of `row`, and from each of them for as many elements, `stride` apart, as there
 /// are totals.
 #[inline(always)]
-unsafe fn fold_strided_columns<T: Element, L: Law<T>>(
+pub(super) unsafe fn fold_strided_columns<T: Element, L: Law<T>>(
     x: *const T,
     row: Axis,
     stride: isize,
