@@ -351,7 +351,11 @@ unsafe fn fold_some_rows<T: Element, L: Law<T>, const N: usize>(
 /// # Safety
 /// `x` is valid for `n` rows of as many elements as there are totals, fewer than `LANES`.
 #[inline(always)]
-pub(super) unsafe fn fold_narrow_columns<T: Element, L: Law<T>>(x: *const T, n: usize, totals: &mut [L::Total]) {
+pub(super) unsafe fn fold_narrow_columns<T: Element, L: Law<T>>(
+    x: *const T,
+    n: usize,
+    totals: &mut [L::Total],
+) {
     let width = totals.len();
     debug_assert!(width < LANES);
     let mut wide = Aligned([const { MaybeUninit::uninit() }; LANES * LANES]);
