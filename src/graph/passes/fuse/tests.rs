@@ -160,7 +160,7 @@ fn rows_too_long_to_keep_are_not_read_again_by_the_kernel_that_folds_them() {
 }
 
 #[test]
-fn layer_norm_forward_is_one_kernel_and_its_gradient_two_at_most() {
+fn layer_norm_is_one_kernel_and_so_is_it_with_its_gradient() {
     for inner in [10, 64, 256, 1000] {
         let x = [
             randn(1, &[12, inner], DType::F32),
