@@ -32,8 +32,11 @@ use program::{Columns, Home, Instruction, Phase, Seen};
 pub(crate) const MAX_OPERANDS: usize = 4;
 /// The most operands that a kernel has.
 pub(crate) const MAX_INPUTS: usize = 32;
-/// Elements of a tile.
-const TILE: usize = 512;
+/// Elements of a tile. Measured in f32 on AVX2 with 32 KiB of first-level cache, in two runs beside other work:
+/// Black-Scholes with its gradient takes 20.1, 18.8, 18.4 ns an element (256, 512, 1024), then 13.3, 13.0, 14.6 (1024,
+/// 2048, 4096); layer norm over rows of 256 takes 1.45, 1.07, 0.96, then 0.95, 0.88, 0.95. Elements of f64 take twice
+/// the room.
+const TILE: usize = 1024;
 /// Bytes of the totals that a row is folded into.
 const TOTALS_BYTES: usize = tiled::ROW_TOTALS * 8;
 
@@ -147,9 +150,10 @@ impl Running<'_> {
         }
         for (number, output) in program.outputs.iter().enumerate() {
             let over = |i: &usize| std::ptr::eq(self.x[*i].ptr, self.y[number].ptr);
-            if output.extent == Extent::Elements
-                && let Some(input) = (0..self.x.len()).find(over)
-            {
+            if output.extent != Extent::Elements {
+                continue;
+            }
+            for input in (0..self.x.len()).filter(over) {
                 debug_assert!(program.may_overwrite(input, number), "output {number} over operand {input}");
                 self.spilled |= u64::from(program.made_too_early(input, number)) << number;
             }

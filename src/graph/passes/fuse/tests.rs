@@ -135,7 +135,32 @@ fn softmax_is_one_kernel_whatever_the_length_of_its_rows() {
 }
 
 #[test]
-fn layer_norm_forward_is_one_kernel_and_its_gradient_two_at_most() {
+fn sixteen_bit_floats_are_rounded_at_each_step_as_in_direct_execution() {
+    for dtype in [DType::F16, DType::BF16] {
+        for [rows, inner] in [[3, 5], [9, 20], [2, 1100]] {
+            let x = [randn(1, &[rows, inner], dtype), randn(2, &[inner], dtype)];
+            let fused = checked(&x, if inner < 16 { Near::Within(0.01) } else { Near::Bits }, |x| {
+                let y = (&x[0] * &x[1]).softmax(-1);
+                Ok(vec![y.sum_dim(0), y.amax_dim(-1), y])
+            });
+            assert_eq!(counts(&fused), (1, 0), "{}", shown(&fused));
+        }
+    }
+}
+
+#[test]
+fn rows_too_long_to_keep_are_not_read_again_by_the_kernel_that_folds_them() {
+    let x = [randn(1, &[1, LONGEST_ROW + 1], DType::F32)];
+    let fused = checked(&x, Near::Bits, |x| {
+        let y = x[0].exp();
+        Ok(vec![&y / y.sum_keepdim(-1)])
+    });
+    // The exponential with its sum; the quotient stays as it is.
+    assert_eq!(counts(&fused), (1, 1), "{}", shown(&fused));
+}
+
+#[test]
+fn layer_norm_is_one_kernel_and_so_is_it_with_its_gradient() {
     for inner in [10, 64, 256, 1000] {
         let x = [
             randn(1, &[12, inner], DType::F32),
