@@ -22,7 +22,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    pub(crate) fn made<const N: usize>(op: &dyn Primitive, inputs: [Value; N]) -> Value {
+    pub(crate) fn made(op: &dyn Primitive, inputs: impl Into<Vec<Value>>) -> Value {
         Value::Made(op.to_op(), inputs.into())
     }
 }

@@ -1,5 +1,6 @@
 //! Matrix products: bilinear, with two transposes.
 
+use super::join::cat_of;
 use super::movement::too_many_axes;
 use super::operands::{InputSet, Outputs};
 use super::pointwise::{Domain, mixed_dtypes};
@@ -7,11 +8,12 @@ use super::primitive::{Primitive, Reads, Residuals};
 use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::Kernel;
-use crate::tensor::{Shape, Spec, Tensor};
+use crate::graph::{Seen, Value};
+use crate::tensor::{DType, Shape, Spec, Tensor};
 
 /// `y[b, i, j] = sum over k of x0[b, i, k] * x1[b, k, j]`, `b` standing for any leading axes, equal in both.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Dot;
+pub(super) struct Dot;
 
 const A: InputSet = InputSet::one(0);
 const B: InputSet = InputSet::one(1);
@@ -77,6 +79,28 @@ impl Primitive for Dot {
         let all = |i: usize| if batched.contains(i) { x[i].clone() } else { x[i].repeated(size) };
         Outputs::One(bind(&Dot, &[&all(0), &all(1)]))
     }
+}
+
+/// The sum of several products as one: `a b + c d = [a c] [b; d]`. None unless writing and adding the products is more
+/// work than copying their operands; nor of 16-bit floats, whose every product is rounded, nor of integers.
+///
+/// In reverse: walking back adds last the term of the first step, and operands that are gathered elsewhere too are so in
+/// the order of steps.
+pub(super) fn one_product(products: &[Seen<'_>]) -> Option<Value> {
+    let operands: Vec<[Seen<'_>; 2]> = products
+        .iter()
+        .rev()
+        .filter_map(|product| product.made_by::<Dot>().map(|dot| [dot.x(0), dot.x(1)]))
+        .collect();
+    let spec = products.first().filter(|_| operands.len() > 1)?.spec();
+    let last = spec.shape.rank() - 1;
+    let (rows, columns) = (spec.shape.dim(last - 1), spec.shape.dim(last));
+    let pays = |[a, _]: &[Seen<'_>; 2]| rows * columns >= (rows + columns) * a.spec().shape.dim(last);
+    if !matches!(spec.dtype, DType::F32 | DType::F64) || !operands.iter().all(pays) {
+        return None;
+    }
+    let side = |i: usize| operands.iter().map(|pair| pair[i]).collect::<Vec<_>>();
+    Some(Value::made(&Dot, [cat_of(&side(0), last), cat_of(&side(1), last - 1)]))
 }
 
 /// `[.., m, k]` times `[k, n]` as one product of two matrices.

@@ -1,18 +1,20 @@
 //! Putting tensors into larger ones: pad, cat, update.
 
+use super::dot::Dot;
 use super::linear::{Linear, LinearMap};
-use super::movement::too_many_axes;
+use super::movement::{Permute, Reshape, too_many_axes};
 use super::operands::InputSet;
 use super::pointwise::mixed_dtypes;
 use super::primitive::Residuals;
 use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::exec::{Base, Kernel, Region};
+use crate::graph::{Seen, Value};
 use crate::tensor::{Number, Shape, Spec, Tensor};
 
 /// Zeros of the given shape with the input written into a region.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Place {
+pub(super) struct Place {
     region: Region,
     shape: Shape,
 }
@@ -94,6 +96,99 @@ impl Linear for Cat {
     fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Tensor {
         super::pointwise::bind_repeated(&LinearMap(Cat { axis: self.axis + 1 }), x, batched, size)
     }
+}
+
+/// Values one after the other along an axis. Of values that are permuted alike it is made before they are, so that rows
+/// are copied as they lie.
+pub(super) fn cat_of(parts: &[Seen<'_>], axis: usize) -> Value {
+    let permuted =
+        parts.first().and_then(|part| part.made_by::<LinearMap<Permute>>()).map(|permuted| permuted.op);
+    let sources = permuted.and_then(|op| {
+        let source = |part: &Seen<'_>| {
+            part.made_by::<LinearMap<Permute>>().filter(|p| p.op == op).map(|p| p.x(0).into())
+        };
+        parts.iter().map(source).collect::<Option<Vec<Value>>>()
+    });
+    match (permuted, sources) {
+        (Some(op), Some(sources)) => {
+            let cat = Value::made(&LinearMap(Cat { axis: op.0.source(axis) }), sources);
+            Value::made(op, [cat])
+        }
+        _ => {
+            let parts: Vec<Value> = parts.iter().copied().map(Value::from).collect();
+            Value::made(&LinearMap(Cat { axis }), parts)
+        }
+    }
+}
+
+/// A part of a larger tensor: where it begins along the axis that it does not fill.
+#[derive(Clone, Copy)]
+struct Part<'g> {
+    start: usize,
+    x: Seen<'g>,
+}
+
+/// The sum of parts written into zeros at different places, joined; gaps between them are zeros. None if they overlap, or
+/// are not whole but for one axis, the same for all.
+pub(super) fn joined(sums: &[Seen<'_>]) -> Option<Value> {
+    let spec = sums.first().filter(|_| sums.len() > 1)?.spec();
+    let places = || sums.iter().filter_map(|sum| sum.made_by::<LinearMap<Place>>());
+    let short = |part: Seen<'_>, axis: &usize| part.spec().shape[*axis] != spec.shape[*axis];
+    let axis = (0..spec.shape.rank()).find(|axis| places().any(|place| short(place.x(0), axis)))?;
+    let mut parts = Vec::with_capacity(sums.len());
+    for place in places() {
+        let (region, x) = (&place.op.0.region, place.x(0));
+        let whole = (0..spec.shape.rank()).all(|other| other == axis || !short(x, &other));
+        if !whole || region.step.iter().any(|&step| step != 1) {
+            return None;
+        }
+        parts.push(Part { start: usize::try_from(region.start[axis]).ok()?, x });
+    }
+    parts.sort_by_key(|part| part.start);
+    if let Some(product) = one_product_of_rows(spec, axis, &parts) {
+        return Some(product);
+    }
+    let zeros = |len: usize| Value::Splat(spec.with_shape(spec.shape.with_dim(axis, len)), Number::Int(0));
+    let (mut values, mut end) = (Vec::with_capacity(parts.len()), 0);
+    for part in &parts {
+        let gap = part.start.checked_sub(end)?;
+        if gap > 0 {
+            values.push(zeros(gap));
+        }
+        values.push(part.x.into());
+        end = part.start + part.x.spec().shape.dim(axis);
+    }
+    if end < spec.shape.dim(axis) {
+        values.push(zeros(spec.shape.dim(axis) - end));
+    }
+    Some(Value::made(&LinearMap(Cat { axis }), values))
+}
+
+/// Matrices stacked along an axis that are products with the same right operand, as one product of all their rows.
+fn one_product_of_rows(spec: &Spec, axis: usize, parts: &[Part<'_>]) -> Option<Value> {
+    let filled = spec.shape.rank() == 3 && axis < 2 && parts.len() == spec.shape.dim(axis);
+    if !filled || parts.iter().enumerate().any(|(at, part)| part.start != at) {
+        return None;
+    }
+    let matrix = spec.shape.without(axis);
+    let operands = parts.iter().map(|part| product_behind(part.x, matrix)).collect::<Option<Vec<_>>>()?;
+    let right = operands[0][1];
+    if operands.iter().any(|pair| pair[1] != right) {
+        return None;
+    }
+    let rows: Vec<Seen<'_>> = operands.iter().map(|pair| pair[0]).collect();
+    let product = Value::made(&Dot, [cat_of(&rows, 0), right.into()]);
+    let stacked = Shape::of(&[parts.len() as u32, matrix[0], matrix[1]]);
+    let stacked = Value::made(&LinearMap(Reshape(stacked)), [product]);
+    let order = if axis == 0 { [0, 1, 2] } else { [1, 0, 2] };
+    Some(Value::made(&LinearMap(Permute::new(order)), [stacked]))
+}
+
+/// The operands of a product of this shape, if that and nothing else is what the value shows under another shape.
+fn product_behind<'g>(value: Seen<'g>, shape: Shape) -> Option<[Seen<'g>; 2]> {
+    let product = value.made_by::<LinearMap<Reshape>>().filter(|_| value.is_read_once())?.x(0);
+    let alone = product.is_read_once() && product.spec().shape == shape;
+    product.made_by::<Dot>().filter(|_| alone).map(|dot| [dot.x(0), dot.x(1)])
 }
 
 /// `x0` with a region of it replaced by `x1`.

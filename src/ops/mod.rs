@@ -33,6 +33,7 @@ mod search;
 mod select;
 mod sort;
 mod special;
+mod sums;
 mod trigonometric;
 pub(crate) mod window;
 
@@ -56,4 +57,5 @@ pub(crate) use scatter::{placed_by_comparison, scattered_into};
 pub use scatter_reduce::{IncludeSelf, ScatterReduce};
 pub use search::Side;
 pub use sort::Order;
+pub(crate) use sums::{is_sum, regrouped_sum};
 pub use window::{Conv, IntoPadding, IntoPerAxis, Padding, PerAxis, Pool, Resampling};

@@ -69,13 +69,18 @@ pub(crate) fn too_many_axes() -> Box<Misfit> {
 
 /// Axis `i` of the result is axis `order[i]`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Permute {
+pub(super) struct Permute {
     /// Entries past the rank are their own index.
     order: [u8; MAX_RANK],
 }
 
 impl Permute {
-    fn new(order: impl IntoIterator<Item = usize>) -> Permute {
+    /// Where axis `i` of the result comes from.
+    pub(super) fn source(&self, axis: usize) -> usize {
+        self.order[axis].into()
+    }
+
+    pub(super) fn new(order: impl IntoIterator<Item = usize>) -> Permute {
         let mut permute = Permute { order: std::array::from_fn(|i| i as u8) };
         for (slot, axis) in permute.order.iter_mut().zip(order) {
             *slot = axis as u8;

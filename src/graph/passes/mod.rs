@@ -8,11 +8,12 @@
 //! | `cse` | the same operation on the same values is done once |
 //! | `simplify` | what an operation's own law has in its place |
 //! | `one_hot` | one element a row is scattered by comparing positions |
+//! | `sums` | parts of a tensor are joined, not added; products that are added are one product |
 //! | `powers` | `x^2` is `x * x` |
 //! | `scatter_into` | what is scattered into zeros and added is scattered into the sum |
 //! | `fuse` | elementwise operations and folds over one space become one kernel |
 //!
-//! All but the last three keep every bit of the outputs, NaN being any NaN. A graph is optimized to be run: its derivative
+//! All but the last four keep every bit of the outputs, NaN being any NaN. A graph is optimized to be run: its derivative
 //! is taken before.
 
 mod cse;
@@ -23,6 +24,7 @@ mod one_hot;
 mod powers;
 mod scatter_into;
 mod simplify;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +43,7 @@ const DCE: Pass = Pass { name: "dce", run: dce::dce };
 const FOLD: Pass = Pass { name: "fold", run: fold::fold };
 const CSE: Pass = Pass { name: "cse", run: cse::cse };
 const SIMPLIFY: Pass = Pass { name: "simplify", run: simplify::simplify };
+const SUMS: Pass = Pass { name: "sums", run: sums::sums };
 const POWERS: Pass = Pass { name: "powers", run: powers::powers };
 const ONE_HOT: Pass = Pass { name: "one_hot", run: one_hot::one_hot };
 const FUSE: Pass = Pass { name: "fuse", run: fuse::fuse };
@@ -48,8 +51,8 @@ const SCATTER_INTO: Pass = Pass { name: "scatter_into", run: scatter_into::scatt
 
 /// Dead code goes first, so that nothing is done to it. Equal constants must be one for `cse` to see that steps on them
 /// are equal, and equal steps one for `simplify` to see `where(c, x, x)`, which in turn makes steps equal.
-const ORDER: [Pass; 12] =
-    [DCE, FOLD, CSE, POWERS, SIMPLIFY, ONE_HOT, FOLD, CSE, SCATTER_INTO, DCE, FUSE, DCE];
+const ORDER: [Pass; 13] =
+    [DCE, FOLD, CSE, SUMS, POWERS, SIMPLIFY, ONE_HOT, FOLD, CSE, SCATTER_INTO, DCE, FUSE, DCE];
 
 /// The graph that computes the same with less.
 pub(crate) fn optimize(graph: Graph) -> Graph {

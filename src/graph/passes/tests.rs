@@ -4,7 +4,9 @@
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::{CSE, DCE, FOLD, ONE_HOT, ORDER, POWERS, Pass, SCATTER_INTO, SIMPLIFY, checked, names, optimize};
+use super::{
+    CSE, DCE, FOLD, ONE_HOT, ORDER, POWERS, Pass, SCATTER_INTO, SIMPLIFY, SUMS, checked, names, optimize,
+};
 use crate::graph::{Graph, trace};
 use crate::ops::samples::samples;
 use crate::tensor::{DType, IntoShape, Number, Spec, Tensor};
@@ -17,13 +19,14 @@ enum Keeps {
     Rounding,
 }
 
-const PASSES: [(Pass, Keeps); 7] = [
+const PASSES: [(Pass, Keeps); 8] = [
     (DCE, Keeps::Bits),
     (FOLD, Keeps::Bits),
     (CSE, Keeps::Bits),
     (SIMPLIFY, Keeps::Bits),
     (ONE_HOT, Keeps::Bits),
     (POWERS, Keeps::Rounding),
+    (SUMS, Keeps::Rounding),
     (SCATTER_INTO, Keeps::Rounding),
 ];
 
@@ -379,8 +382,51 @@ fn an_index_out_of_range_is_an_error_after_all_passes() {
     assert!(y.iter().any(|y| y.error().is_some()));
 }
 
+/// Gradients of a recurrent network, step by step over slices of its input.
+fn recurrent(x: &[Tensor]) -> Result<Vec<Tensor>> {
+    let loss = |p: &[Tensor; 3]| {
+        let mut h = Tensor::zeros([2, 4]);
+        let mut outputs = Vec::new();
+        for t in 0..3 {
+            let gates = p[2].narrow(1, t, 1).squeeze(1).matmul(&p[0]) + h.matmul(&p[1]);
+            let [a, b] = gates.split([4, 4], 1);
+            h = a.sigmoid() * b.tanh();
+            outputs.push(h.clone());
+        }
+        Tensor::stack(&outputs, 1).square().sum()
+    };
+    let slopes = grad_only(loss).call(&[x[0].clone(), x[1].clone(), x[2].clone()], ())?;
+    Ok(slopes.to_vec())
+}
+
+#[test]
+fn gradients_over_slices_and_over_steps_are_gathered() {
+    let numbers = |shape: &[usize]| crate::Rng::seed(3).randn(shape);
+    let x = [numbers(&[5, 8]), numbers(&[4, 8]), numbers(&[2, 3, 5])];
+    let graph = traced(&x, recurrent);
+    hold(&graph, &x);
+    let graph = optimize(graph);
+    let count = |name: &str| graph.steps.iter().filter(|step| step.op.name() == name).count();
+    // Forward three times two products less the first one, which is of zeros; back the cotangent of the input and both
+    // weights' in one each, the state's for each step.
+    assert_eq!(count("place"), 0, "{graph}");
+    assert!(count("matmul") <= 6 + 3 + 2, "{graph}");
+}
+
+#[test]
+fn parts_that_overlap_or_leave_gaps_are_added_right() {
+    let x = [Tensor::from([1.0f32, -2.0, 0.5, 4.0, 3.0])];
+    let part = |x: &Tensor, at: usize| x.narrow(0, at, 2).exp().sum();
+    for ([a, b], places) in [([0, 1], 2), ([3, 0], 0)] {
+        let slope = grad_only(move |x: &Tensor| part(x, a) + part(x, b));
+        let graph = traced(&x, |x| Ok(vec![slope.call(&x[0], ())?]));
+        hold(&graph, &x);
+        assert_eq!(optimize(graph).steps.iter().filter(|step| step.op.name() == "place").count(), places);
+    }
+}
+
 #[test]
 fn the_passes_have_names() {
-    assert_eq!(names(), ["dce", "fold", "cse", "powers", "simplify", "one_hot", "scatter_into"]);
+    assert_eq!(names(), ["dce", "fold", "cse", "sums", "powers", "simplify", "one_hot", "scatter_into"]);
     assert!(ORDER.iter().all(|pass| PASSES.iter().any(|(held, _)| held.name == pass.name)));
 }
