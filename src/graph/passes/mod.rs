@@ -51,12 +51,17 @@ const SCATTER_INTO: Pass = Pass { name: "scatter_into", run: scatter_into::scatt
 
 /// Dead code goes first, so that nothing is done to it. Equal constants must be one for `cse` to see that steps on them
 /// are equal, and equal steps one for `simplify` to see `where(c, x, x)`, which in turn makes steps equal.
-const ORDER: [Pass; 13] =
-    [DCE, FOLD, CSE, SUMS, POWERS, SIMPLIFY, ONE_HOT, FOLD, CSE, SCATTER_INTO, DCE, FUSE, DCE];
+const SIMPLER: [Pass; 11] = [DCE, FOLD, CSE, SUMS, POWERS, SIMPLIFY, ONE_HOT, FOLD, CSE, SCATTER_INTO, DCE];
+/// Then what is left is put together; views that only fused kernels would have read are dead.
+const FUSED: [Pass; 2] = [FUSE, DCE];
 
 /// The graph that computes the same with less.
 pub(crate) fn optimize(graph: Graph) -> Graph {
-    ORDER.iter().fold(graph, |graph, pass| {
+    in_turn(&FUSED, in_turn(&SIMPLER, graph))
+}
+
+fn in_turn(passes: &[Pass], graph: Graph) -> Graph {
+    passes.iter().fold(graph, |graph, pass| {
         let graph = checked(pass, graph);
         if is_printed(pass.name) {
             eprintln!("after {}:\n{graph}", pass.name);
@@ -76,7 +81,7 @@ fn checked(pass: &Pass, graph: Graph) -> Graph {
 /// Names of the passes, in the order in which they first run.
 pub(crate) fn names() -> Vec<&'static str> {
     let mut names = Vec::new();
-    for pass in ORDER {
+    for pass in SIMPLER.iter().chain(&FUSED) {
         if !names.contains(&pass.name) {
             names.push(pass.name);
         }
