@@ -60,5 +60,9 @@ pub use tensor::*;
 mod autodiff_in_100_lines {}
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/optimized-mode.md")]
+mod optimized_mode {}
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/from-pytorch-and-jax.md")]
 mod from_pytorch_and_jax {}

@@ -334,3 +334,21 @@ fn a_function_with_a_gradient_of_its_own_is_compiled_with_it() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_program_is_readable() -> Result<()> {
+    let f = jit(|w: &Tensor, x: &Tensor| (x.matmul(w) + 1.0).tanh().t());
+    let (w, x) = (Tensor::ones([3, 2]), Tensor::ones([4, 3]));
+    let code = f.show_code(&w, &x)?;
+    assert_eq!(f.stats().hits, 0, "it was compiled, not run");
+    assert!(code.starts_with("fn(v0: f32[3, 2], v1: f32[4, 3]) {\n"), "{code}");
+    assert!(code.contains("= matmul(v1, v0)  // tests/optimized.rs:"), "{code}");
+    assert!(code.contains(" [@0] = ") && code.contains("= copy(") && code.contains("return out 0"), "{code}");
+    assert!(code.contains("fused(v2)") && code.contains(": f32 = tanh("), "{code}");
+    assert!(code.ends_with("bytes (at most 128 in use at once)"), "{code}");
+    let asks = jit(|x: &Tensor| -> Result<Tensor> { Ok(x * x.sum().item::<f32>()?) });
+    assert!(
+        asks.show_code(&x, ())?.starts_with("// runs directly: it asks for the value of a tensor, at tests/")
+    );
+    Ok(())
+}

@@ -187,24 +187,31 @@ impl<T: Number> Job for Greatest<'_, T> {
         let Planes { windows, planes, x, y } = self.all;
         let (stride, width) = (windows.stride[2] as u32, windows.output[2]);
         let (mut best, mut places) = (Scratch::filled(width, T::ZERO), Scratch::filled(width, UNSEEN));
+        let mut values = Scratch::filled(width, T::ZERO);
         for plane in 0..planes {
             for (row, position) in positions([windows.output[0], windows.output[1], 1]).enumerate() {
                 places.fill(UNSEEN);
                 for element in positions(windows.kernel) {
                     let Some(sight) = sight(windows, position, element) else { continue };
+                    let values = &mut values[sight.columns.clone()];
                     let best = &mut best[sight.columns.clone()];
                     let places = &mut places[sight.columns];
-                    let first = sight.first as u32;
-                    for (i, (best, place)) in best.iter_mut().zip(places).enumerate() {
-                        let seen = first + i as u32 * stride;
+                    let from = plane * count(windows.input) + sight.first;
+                    // Next to one another first: then the comparisons are SIMD code, without a branch that half of the
+                    // elements take (2 x 2 windows: a fifth of the time).
+                    for (i, value) in values.iter_mut().enumerate() {
                         // SAFETY: the tensors are whole, and the columns see the input.
-                        let value = unsafe { *x.add(plane * count(windows.input) + seen as usize) };
+                        *value = unsafe { *x.add(from + i * windows.stride[2]) };
+                    }
+                    let mut seen = sight.first as u32;
+                    for ((best, place), &value) in best.iter_mut().zip(places).zip(values.iter()) {
                         // A NaN is not equal to itself, and stays.
                         #[expect(clippy::eq_op, reason = "that is how a NaN is told")]
                         let is_nan = (value != value) & (*best == *best);
                         let wins = (value > *best) | is_nan | (*place == UNSEEN);
                         *best = if wins { value } else { *best };
                         *place = if wins { seen } else { *place };
+                        seen = seen.wrapping_add(stride);
                     }
                 }
                 let to = plane * count(windows.output) + row * width;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::super::ir::Id;
 use super::{Output, Plan, Root};
+use crate::exec::Kernel;
+use crate::tensor::Spec;
 
 impl Plan {
     /// Where a value lies: `@64` in the arena, `out 0` in a result, `arg 1` in an argument.
@@ -39,13 +41,15 @@ impl fmt::Display for Plan {
             let inputs: Vec<String> = step.inputs.iter().map(Id::to_string).collect();
             let view = if self.run.binary_search(&at).is_ok() { "" } else { "view " };
             let (name, inputs, line) = (step.op.name(), inputs.join(", "), step.origin);
-            writeln!(
-                f,
-                "    {} = {view}{name}({inputs})  // {}:{}",
-                outputs.join(", "),
-                line.file(),
-                line.line()
-            )?;
+            let outputs = outputs.join(", ");
+            writeln!(f, "    {outputs} = {view}{name}({inputs})  // {}:{}", line.file(), line.line())?;
+            let specs: Vec<&Spec> = step.inputs.iter().map(|id| graph.spec(*id)).collect();
+            if let Kernel::Fused(kernel) = step.op.lower(&specs) {
+                // What it does, a line a step, without its first and last line.
+                let kernel = kernel.to_string();
+                let steps = kernel.lines().skip(1).filter(|line| *line != "}");
+                steps.into_iter().try_for_each(|step| writeln!(f, "    {step}"))?;
+            }
         }
         for copy in &self.copies {
             writeln!(f, "    [out {}] = copy({})", copy.result, copy.from)?;

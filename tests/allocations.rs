@@ -1,0 +1,104 @@
+//! What a compiled training step allocates once it is running: small lists, and nothing that grows with the tensors.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use retrograd::{Conv, Fallback, Result, Rng, Tensor, Tree, grad, jit, tree};
+
+/// Counts what is asked of the system, and how much of it is large.
+struct Counting;
+
+static ALL: AtomicUsize = AtomicUsize::new(0);
+static LARGE: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of a large allocation.
+const KIBIBYTE: usize = 1024;
+
+// SAFETY: hands everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALL.fetch_add(1, Ordering::Relaxed);
+        LARGE.fetch_add(usize::from(layout.size() >= KIBIBYTE), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Runs some steps, then counts the allocations of one: all, and large ones.
+fn steady<P: Tree + Clone>(
+    loss: fn(&P, &Tensor, &Tensor) -> Tensor,
+    mut p: P,
+    x: &Tensor,
+    y: &Tensor,
+) -> Result<[usize; 2]> {
+    let gradient = grad(loss);
+    let step = jit(|p: &P, x: &Tensor, y: &Tensor| -> Result<(P, Tensor)> {
+        let (g, loss) = gradient.call(p, (x, y))?;
+        Ok((tree::zip(p, &g, |p, g| p - g * 0.01), loss))
+    })
+    .fallback(Fallback::Error);
+    for _ in 0..5 {
+        p = step.call(&p, (x, y))?.0;
+    }
+    let before = [&ALL, &LARGE].map(|count| count.load(Ordering::Relaxed));
+    p = step.call(&p, (x, y))?.0;
+    let after = [&ALL, &LARGE].map(|count| count.load(Ordering::Relaxed));
+    drop(p);
+    Ok([after[0] - before[0], after[1] - before[1]])
+}
+
+/// `outputs` counts the leaves that a step returns.
+#[track_caller]
+fn assert_steady([all, large]: [usize; 2], outputs: usize) {
+    assert!(all <= 2 * outputs, "{all} allocations for {outputs} outputs");
+    assert_eq!(large, 0, "allocations of a KiB or more");
+}
+
+type Layers = Vec<(Tensor, Tensor)>;
+
+fn network(p: &Layers, x: &Tensor, y: &Tensor) -> Tensor {
+    let h = p.iter().fold(x.clone(), |h, (w, b)| (h.matmul(w) + b).relu());
+    h.cross_entropy(y)
+}
+
+fn images(p: &[(Tensor, Tensor); 2], x: &Tensor, y: &Tensor) -> Tensor {
+    let h = x.conv2d(&p[0].0, Conv::new().padding(1).bias(&p[0].1)).tanh().max_pool2d(2);
+    (h.flatten(1, -1).matmul(&p[1].0) + &p[1].1).cross_entropy(y)
+}
+
+fn recurrent(p: &[Tensor; 3], x: &Tensor, y: &Tensor) -> Tensor {
+    let mut h = Tensor::zeros([16, 24]);
+    for t in 0..6 {
+        h = (p[0].embedding(&x.narrow(1, t, 1).squeeze(1)) + h.matmul(&p[1])).tanh();
+    }
+    h.matmul(&p[2]).cross_entropy(y)
+}
+
+// One test, since the counts are those of the process.
+#[test]
+fn a_running_step_allocates_two_small_things_an_output_and_nothing_large() -> Result<()> {
+    let mut rng = Rng::seed(1);
+    let labels =
+        |n: i64, classes: i64| Tensor::from_vec((0..n).map(|i| i * 7 % classes).collect(), [n as usize]);
+    let layers: Layers =
+        [(64, 48), (48, 10)].map(|(i, o)| (rng.randn([i, o]) * 0.1, Tensor::zeros([o]))).to_vec();
+    assert_steady(steady(network, layers, &rng.randn([32, 64]), &labels(32, 10))?, 5);
+
+    let p = [
+        (rng.randn([8, 3, 3, 3]) * 0.1, Tensor::zeros([8])),
+        (rng.randn([8 * 36, 10]) * 0.1, Tensor::zeros([10])),
+    ];
+    assert_steady(steady(images, p, &rng.randn([4, 3, 12, 12]), &labels(4, 10))?, 5);
+
+    let p = [rng.randn([50, 24]) * 0.1, rng.randn([24, 24]) * 0.1, rng.randn([24, 50]) * 0.1];
+    let tokens = labels(16 * 6, 50).reshape([16, 6]);
+    assert_steady(steady(recurrent, p, &tokens, &labels(16, 50))?, 4);
+    Ok(())
+}
