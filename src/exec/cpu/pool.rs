@@ -1,7 +1,7 @@
 //! The Pool class: sums and greatest elements of windows, and sums spread back over them.
 //!
 //! A row of the output is computed at once: for each element of the kernel the positions that see the input through
-//! it are a range, and the loop over that range has no branches.
+//! it are a range, found once for all planes, and the loop over that range has no branches.
 
 use std::num::Wrapping;
 use std::ops::{Add, Range};
@@ -97,6 +97,8 @@ unsafe fn typed<T: Number>(pooling: &Pooling, n: usize, x: *const u8, y: *mut u8
 
 /// One row of the output and one element of the kernel, as far as it sees the input.
 struct Sight {
+    /// Number of the row.
+    row: usize,
     /// Columns of the output that see something.
     columns: Range<usize>,
     /// Row-major number of what the first of them sees.
@@ -104,30 +106,29 @@ struct Sight {
 }
 
 /// What a row of the output sees through an element of the kernel.
-#[inline(always)]
-fn sight(windows: &Windows, row: Extents, element: Extents) -> Option<Sight> {
-    let plane = windows.seen(0, row[0], element[0])?;
-    let line = windows.seen(1, row[1], element[1])?;
+fn sight(windows: &Windows, row: usize, position: Extents, element: Extents) -> Option<Sight> {
+    let plane = windows.seen(0, position[0], element[0])?;
+    let line = windows.seen(1, position[1], element[1])?;
     let (stride, before) = (windows.stride[2], windows.before[2]);
     let ahead = element[2] * windows.dilation[2];
     // Column p sees p * stride + ahead - before, which is inside.
     let first = before.saturating_sub(ahead).div_ceil(stride);
     let end = (windows.input[2] + before).saturating_sub(ahead).div_ceil(stride).min(windows.output[2]);
     let line = (plane * windows.input[1] + line) * windows.input[2];
-    (first < end).then(|| Sight { columns: first..end, first: line + first * stride + ahead - before })
+    (first < end).then(|| Sight { row, columns: first..end, first: line + first * stride + ahead - before })
 }
 
-/// Calls `f` for every row of the output, with its number and what it sees through each element of the kernel.
-macro_rules! for_each_sight {
-    ($windows:expr, |$row:ident, $sight:ident| $body:expr) => {
-        for ($row, position) in positions([$windows.output[0], $windows.output[1], 1]).enumerate() {
-            for element in positions($windows.kernel) {
-                if let Some($sight) = sight($windows, position, element) {
-                    $body
-                }
+/// What the rows of the output see through each element of the kernel, row by row: the same in every plane.
+fn sights(windows: &Windows) -> Scratch<Sight> {
+    let mut sights = Scratch::with_room(windows.output[0] * windows.output[1] * count(windows.kernel));
+    for (row, position) in positions([windows.output[0], windows.output[1], 1]).enumerate() {
+        for element in positions(windows.kernel) {
+            if let Some(sight) = sight(windows, row, position, element) {
+                sights.push(sight);
             }
         }
-    };
+    }
+    sights
 }
 
 /// Adds up what every window sees.
@@ -137,16 +138,16 @@ impl<T: Number> Job for Sums<'_, T> {
     #[inline(always)]
     unsafe fn run(self) {
         let Planes { windows, planes, x, y } = self.0;
-        let (stride, width) = (windows.stride[2], windows.output[2]);
+        let (stride, width, sights) = (windows.stride[2], windows.output[2], sights(windows));
         for plane in 0..planes {
-            for_each_sight!(windows, |row, sight| {
+            for sight in sights.iter() {
                 let from = plane * count(windows.input) + sight.first;
-                let to = plane * count(windows.output) + row * width + sight.columns.start;
+                let to = plane * count(windows.output) + sight.row * width + sight.columns.start;
                 for i in 0..sight.columns.len() {
                     // SAFETY: the tensors are whole, and the columns see the input.
                     unsafe { *y.add(to + i) = *y.add(to + i) + *x.add(from + i * stride) };
                 }
-            });
+            }
         }
     }
 }
@@ -158,16 +159,16 @@ impl<T: Number> Job for Spread<'_, T> {
     #[inline(always)]
     unsafe fn run(self) {
         let Planes { windows, planes, x, y } = self.0;
-        let (stride, width) = (windows.stride[2], windows.output[2]);
+        let (stride, width, sights) = (windows.stride[2], windows.output[2], sights(windows));
         for plane in 0..planes {
-            for_each_sight!(windows, |row, sight| {
-                let from = plane * count(windows.output) + row * width + sight.columns.start;
+            for sight in sights.iter() {
+                let from = plane * count(windows.output) + sight.row * width + sight.columns.start;
                 let to = plane * count(windows.input) + sight.first;
                 for i in 0..sight.columns.len() {
                     // SAFETY: as above.
                     unsafe { *y.add(to + i * stride) = *y.add(to + i * stride) + *x.add(from + i) };
                 }
-            });
+            }
         }
     }
 }
@@ -181,41 +182,46 @@ struct Greatest<'a, T> {
 /// No place yet: planes have fewer elements.
 const UNSEEN: u32 = u32::MAX;
 
+/// Elements that are compared at once, so that there is no rest to compare one by one (a register of AVX2).
+const LANES: usize = 8;
+
 impl<T: Number> Job for Greatest<'_, T> {
     #[inline(always)]
     unsafe fn run(self) {
         let Planes { windows, planes, x, y } = self.all;
-        let (stride, width) = (windows.stride[2] as u32, windows.output[2]);
-        let (mut best, mut places) = (Scratch::filled(width, T::ZERO), Scratch::filled(width, UNSEEN));
-        let mut values = Scratch::filled(width, T::ZERO);
+        let (rows, width) = (windows.output[0] * windows.output[1], windows.output[2]);
+        let sights = sights(windows);
+        let (mut best, mut places) =
+            (Scratch::filled(width + LANES, T::ZERO), Scratch::filled(width + LANES, UNSEEN));
+        let mut values = Scratch::filled(width + LANES, T::ZERO);
         for plane in 0..planes {
-            for (row, position) in positions([windows.output[0], windows.output[1], 1]).enumerate() {
+            let x = x.wrapping_add(plane * count(windows.input));
+            let mut next = 0;
+            for row in 0..rows {
                 places.fill(UNSEEN);
-                for element in positions(windows.kernel) {
-                    let Some(sight) = sight(windows, position, element) else { continue };
-                    let values = &mut values[sight.columns.clone()];
-                    let best = &mut best[sight.columns.clone()];
-                    let places = &mut places[sight.columns];
-                    let from = plane * count(windows.input) + sight.first;
-                    // Next to one another first: then the comparisons are SIMD code, without a branch that half of the
-                    // elements take (2 x 2 windows: a fifth of the time).
-                    for (i, value) in values.iter_mut().enumerate() {
+                while let Some(sight) = sights.get(next).filter(|sight| sight.row == row) {
+                    next += 1;
+                    let (start, seen) = (sight.columns.start, sight.columns.len());
+                    // Next to one another first: then the comparisons are SIMD code.
+                    for (i, value) in values[..seen].iter_mut().enumerate() {
                         // SAFETY: the tensors are whole, and the columns see the input.
-                        *value = unsafe { *x.add(from + i * windows.stride[2]) };
+                        *value = unsafe { *x.add(sight.first + i * windows.stride[2]) };
                     }
-                    let mut seen = sight.first as u32;
-                    for ((best, place), &value) in best.iter_mut().zip(places).zip(values.iter()) {
-                        // A NaN is not equal to itself, and stays.
-                        #[expect(clippy::eq_op, reason = "that is how a NaN is told")]
-                        let is_nan = (value != value) & (*best == *best);
-                        let wins = (value > *best) | is_nan | (*place == UNSEEN);
-                        *best = if wins { value } else { *best };
-                        *place = if wins { seen } else { *place };
-                        seen = seen.wrapping_add(stride);
-                    }
+                    // Behind the last column there is room for values that nobody asks for.
+                    let compared =
+                        if sight.columns.end == width { seen.next_multiple_of(LANES) } else { seen };
+                    let columns = start..start + compared;
+                    let (best, places) = (&mut best[columns.clone()], &mut places[columns]);
+                    challenge(
+                        best,
+                        places,
+                        &values[..compared],
+                        sight.first as u32,
+                        windows.stride[2] as u32,
+                    );
                 }
                 let to = plane * count(windows.output) + row * width;
-                for (i, (&best, &place)) in best.iter().zip(places.iter()).enumerate() {
+                for (i, (&best, &place)) in best[..width].iter().zip(places.iter()).enumerate() {
                     // SAFETY: the outputs have room for every row.
                     unsafe {
                         *y.add(to + i) = best;
@@ -224,5 +230,31 @@ impl<T: Number> Job for Greatest<'_, T> {
                 }
             }
         }
+    }
+}
+
+/// Puts values, and their places, where they are greater than the best so far.
+#[inline(always)]
+fn challenge<T: Number>(best: &mut [T], places: &mut [u32], values: &[T], first: u32, stride: u32) {
+    #[inline(always)]
+    fn one<T: Number>(best: &mut T, place: &mut u32, value: T, seen: u32) {
+        // A NaN is not equal to itself, and stays.
+        #[expect(clippy::eq_op, reason = "that is how a NaN is told")]
+        let is_nan = (value != value) & (*best == *best);
+        let wins = (value > *best) | is_nan | (*place == UNSEEN);
+        *best = if wins { value } else { *best };
+        *place = if wins { seen } else { *place };
+    }
+    let seen = |i: usize| first.wrapping_add((i as u32).wrapping_mul(stride));
+    let whole = values.len() / LANES * LANES;
+    for at in (0..whole).step_by(LANES) {
+        let (best, places) = (&mut best[at..at + LANES], &mut places[at..at + LANES]);
+        let values = &values[at..at + LANES];
+        for i in 0..LANES {
+            one(&mut best[i], &mut places[i], values[i], seen(at + i));
+        }
+    }
+    for i in whole..values.len() {
+        one(&mut best[i], &mut places[i], values[i], seen(i));
     }
 }
