@@ -352,3 +352,19 @@ fn a_program_is_readable() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn a_second_call_that_fails_does_not_count_as_the_comparison() -> Result<()> {
+    let (fails, factor) = (Cell::new(false), Cell::new(2.0));
+    let f = jit(|x: &Tensor| -> Result<Tensor> {
+        if fails.get() { Err(retrograd::Error::msg("not now")) } else { Ok(x * factor.get()) }
+    });
+    let x = Tensor::from([1.0]);
+    assert_eq!(values(&f.call(&x, ())?), [2.0]);
+    fails.set(true);
+    assert!(f.call(&x, ()).is_err());
+    fails.set(false);
+    factor.set(3.0);
+    assert_eq!(values(&f.call(&x, ())?), [3.0]);
+    Ok(())
+}

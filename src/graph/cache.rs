@@ -213,7 +213,9 @@ impl Cache {
         run: Run<'_, O>,
     ) -> Result<O> {
         let start = Instant::now();
-        let traced = trace_call(leaves, |symbols| run(Some(symbols)))?;
+        // A call that fails has compared nothing: the next one does.
+        let traced = trace_call(leaves, |symbols| run(Some(symbols)))
+            .inspect_err(|_| entry.calls.store(1, Ordering::Relaxed))?;
         self.lock().stats.compiling += start.elapsed();
         match traced {
             Recorded::Graph(graph, template) => {

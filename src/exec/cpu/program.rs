@@ -209,8 +209,8 @@ impl Program {
 }
 
 impl Activation {
-    /// Makes it ready for a call: writes new keys for so many draws. In test builds the arena is filled with NaN, so that a value which is read
-    /// before it is written shows.
+    /// Makes it ready for a call: writes new keys for so many draws. In test builds the arena is filled with NaN, so
+    /// that a value which is read before it is written shows.
     fn prepare(&mut self, draws: usize) {
         if cfg!(debug_assertions) {
             // SAFETY: the block is this activation's alone and has so many bytes.
