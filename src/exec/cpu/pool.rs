@@ -179,53 +179,66 @@ struct Greatest<'a, T> {
     places: *mut i64,
 }
 
-/// No place yet: planes have fewer elements.
-const UNSEEN: u32 = u32::MAX;
-
-/// Elements that are compared at once, so that there is no rest to compare one by one (a register of AVX2).
-const LANES: usize = 8;
-
 impl<T: Number> Job for Greatest<'_, T> {
     #[inline(always)]
     unsafe fn run(self) {
+        // The strides that nearly all poolings have are known to the compiler, which shuffles whole registers then.
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.all.windows.stride[2] {
+                1 => self.each_row::<1>(),
+                2 => self.each_row::<2>(),
+                _ => self.each_row::<ANY>(),
+            }
+        }
+    }
+}
+
+/// As a stride that is known: any.
+const ANY: usize = 0;
+
+/// Windows that begin in one column after another, and the lines of the input that they see.
+struct Lines<'a> {
+    /// Row-major number of the first element of each line, in the order of the kernel.
+    starts: &'a [usize],
+    stride: usize,
+    /// Elements of the kernel along a line.
+    elements: Range<usize>,
+    dilation: usize,
+    before: usize,
+}
+
+impl<T: Number> Greatest<'_, T> {
+    #[inline(always)]
+    unsafe fn each_row<const STRIDE: usize>(self) {
         let Planes { windows, planes, x, y } = self.all;
         let (rows, width) = (windows.output[0] * windows.output[1], windows.output[2]);
-        let sights = sights(windows);
-        let (mut best, mut places) =
-            (Scratch::filled(width + LANES, T::ZERO), Scratch::filled(width + LANES, UNSEEN));
-        let mut values = Scratch::filled(width + LANES, T::ZERO);
+        let (starts, ends) = lines(windows);
+        let whole = whole(windows);
         for plane in 0..planes {
             let x = x.wrapping_add(plane * count(windows.input));
-            let mut next = 0;
+            let mut start = 0;
             for row in 0..rows {
-                places.fill(UNSEEN);
-                while let Some(sight) = sights.get(next).filter(|sight| sight.row == row) {
-                    next += 1;
-                    let (start, seen) = (sight.columns.start, sight.columns.len());
-                    // Next to one another first: then the comparisons are SIMD code.
-                    for (i, value) in values[..seen].iter_mut().enumerate() {
-                        // SAFETY: the tensors are whole, and the columns see the input.
-                        *value = unsafe { *x.add(sight.first + i * windows.stride[2]) };
-                    }
-                    // Behind the last column there is room for values that nobody asks for.
-                    let compared =
-                        if sight.columns.end == width { seen.next_multiple_of(LANES) } else { seen };
-                    let columns = start..start + compared;
-                    let (best, places) = (&mut best[columns.clone()], &mut places[columns]);
-                    challenge(
-                        best,
-                        places,
-                        &values[..compared],
-                        sight.first as u32,
-                        windows.stride[2] as u32,
-                    );
-                }
                 let to = plane * count(windows.output) + row * width;
-                for (i, (&best, &place)) in best[..width].iter().zip(places.iter()).enumerate() {
-                    // SAFETY: the outputs have room for every row.
-                    unsafe {
-                        *y.add(to + i) = best;
-                        *self.places.add(to + i) = i64::from(place);
+                let lines = Lines {
+                    starts: &starts[start..ends[row]],
+                    stride: if STRIDE == ANY { windows.stride[2] } else { STRIDE },
+                    elements: 0..windows.kernel[2],
+                    dilation: windows.dilation[2],
+                    before: windows.before[2],
+                };
+                start = ends[row];
+                // SAFETY: the outputs have room for every row; windows in `whole` see nothing but the input, the others
+                // are asked only for what they see of it.
+                unsafe {
+                    let (y, places) = (y.add(to), self.places.add(to));
+                    let mut column = whole.start;
+                    column = lines.chunks::<T, 8>(x, column..whole.end, y, places);
+                    column = lines.chunks::<T, 4>(x, column..whole.end, y, places);
+                    lines.chunks::<T, 1>(x, column..whole.end, y, places);
+                    for column in (0..whole.start).chain(whole.end..width) {
+                        let lines = Lines { elements: inside(windows, column), ..lines };
+                        lines.chunks::<T, 1>(x, column..column + 1, y, places);
                     }
                 }
             }
@@ -233,28 +246,103 @@ impl<T: Number> Job for Greatest<'_, T> {
     }
 }
 
-/// Puts values, and their places, where they are greater than the best so far.
-#[inline(always)]
-fn challenge<T: Number>(best: &mut [T], places: &mut [u32], values: &[T], first: u32, stride: u32) {
-    #[inline(always)]
-    fn one<T: Number>(best: &mut T, place: &mut u32, value: T, seen: u32) {
-        // A NaN is not equal to itself, and stays.
-        #[expect(clippy::eq_op, reason = "that is how a NaN is told")]
-        let is_nan = (value != value) & (*best == *best);
-        let wins = (value > *best) | is_nan | (*place == UNSEEN);
-        *best = if wins { value } else { *best };
-        *place = if wins { seen } else { *place };
+/// The lines of the input that the windows of each row of the output see, as the row-major numbers of their first elements;
+/// and where the lines of each row end in this list.
+fn lines(windows: &Windows) -> (Scratch<usize>, Scratch<usize>) {
+    let rows = windows.output[0] * windows.output[1];
+    let mut starts = Scratch::with_room(rows * windows.kernel[0] * windows.kernel[1]);
+    let mut ends = Scratch::with_room(rows);
+    for position in positions([windows.output[0], windows.output[1], 1]) {
+        for element in positions([windows.kernel[0], windows.kernel[1], 1]) {
+            let plane = windows.seen(0, position[0], element[0]);
+            if let (Some(plane), Some(line)) = (plane, windows.seen(1, position[1], element[1])) {
+                starts.push((plane * windows.input[1] + line) * windows.input[2]);
+            }
+        }
+        ends.push(starts.len());
     }
-    let seen = |i: usize| first.wrapping_add((i as u32).wrapping_mul(stride));
-    let whole = values.len() / LANES * LANES;
-    for at in (0..whole).step_by(LANES) {
-        let (best, places) = (&mut best[at..at + LANES], &mut places[at..at + LANES]);
-        let values = &values[at..at + LANES];
-        for i in 0..LANES {
-            one(&mut best[i], &mut places[i], values[i], seen(at + i));
+    (starts, ends)
+}
+
+/// The columns of the output whose windows see no padding along a line.
+fn whole(windows: &Windows) -> Range<usize> {
+    let (stride, before) = (windows.stride[2], windows.before[2]);
+    let reach = (windows.kernel[2] - 1) * windows.dilation[2];
+    let start = before.div_ceil(stride).min(windows.output[2]);
+    let end = (windows.input[2] + before).saturating_sub(reach).div_ceil(stride).min(windows.output[2]);
+    start..end.max(start)
+}
+
+/// The elements of the kernel through which a column of the output sees the input: one range, but for nothing.
+fn inside(windows: &Windows, column: usize) -> Range<usize> {
+    let sees = |element: &usize| windows.seen(2, column, *element).is_some();
+    let start = (0..windows.kernel[2]).find(sees).unwrap_or(0);
+    start..(start..windows.kernel[2]).rfind(sees).map_or(start, |last| last + 1)
+}
+
+impl Lines<'_> {
+    /// Writes the greatest element, and its number, for `N` columns at a time; yields the first column that is left.
+    /// A row of at least `N` columns is done to its end, the last ones perhaps twice.
+    ///
+    /// # Safety
+    /// The windows of these columns see the input `x` through all of `lines`; the outputs have room for them.
+    #[inline(always)]
+    unsafe fn chunks<T: Number, const N: usize>(
+        &self,
+        x: *const T,
+        columns: Range<usize>,
+        y: *mut T,
+        places: *mut i64,
+    ) -> usize {
+        if columns.len() < N {
+            return columns.start;
+        }
+        let last = columns.end - N;
+        let mut column = columns.start;
+        loop {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let (best, place) = self.greatest::<T, N>(x, column);
+                for i in 0..N {
+                    *y.add(column + i) = best[i];
+                    *places.add(column + i) = i64::from(place[i]);
+                }
+            }
+            if column == last {
+                return columns.end;
+            }
+            column = last.min(column + N);
         }
     }
-    for i in whole..values.len() {
-        one(&mut best[i], &mut places[i], values[i], seen(i));
+
+    /// The greatest elements that the windows of `N` columns see, and their row-major numbers.
+    ///
+    /// # Safety
+    /// As for [`Lines::chunks`].
+    #[inline(always)]
+    unsafe fn greatest<T: Number, const N: usize>(&self, x: *const T, column: usize) -> ([T; N], [u32; N]) {
+        let (mut best, mut place) = ([T::ZERO; N], [UNSEEN; N]);
+        for &line in self.starts {
+            for element in self.elements.clone() {
+                let first = line + column * self.stride + element * self.dilation - self.before;
+                let mut values = [T::ZERO; N];
+                for (i, value) in values.iter_mut().enumerate() {
+                    // SAFETY: the caller's promise.
+                    *value = unsafe { *x.add(first + i * self.stride) };
+                }
+                for i in 0..N {
+                    // A NaN is not equal to itself, and stays.
+                    #[expect(clippy::eq_op, reason = "that is how a NaN is told")]
+                    let is_nan = (values[i] != values[i]) & (best[i] == best[i]);
+                    let wins = (values[i] > best[i]) | is_nan | (place[i] == UNSEEN);
+                    best[i] = if wins { values[i] } else { best[i] };
+                    place[i] = if wins { (first + i * self.stride) as u32 } else { place[i] };
+                }
+            }
+        }
+        (best, place)
     }
 }
+
+/// No place yet: planes have fewer elements.
+const UNSEEN: u32 = u32::MAX;
