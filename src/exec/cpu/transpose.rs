@@ -59,7 +59,22 @@ pub(crate) unsafe fn copy(x: &Operand, to: *mut u8) {
 /// # Safety
 /// `x` and `y` have so many elements and do not overlap.
 pub(super) unsafe fn matrix<T: Copy>(x: *const T, rows: usize, columns: usize, y: *mut T) {
-    let across = Axis { n: rows, x: columns as isize, y: 1 };
+    // SAFETY: the caller's promise.
+    unsafe { strided_matrix(x, columns as isize, rows, columns, y) }
+}
+
+/// As [`matrix`], of rows that begin `stride` elements after one another.
+///
+/// # Safety
+/// As [`matrix`].
+pub(super) unsafe fn strided_matrix<T: Copy>(
+    x: *const T,
+    stride: isize,
+    rows: usize,
+    columns: usize,
+    y: *mut T,
+) {
+    let across = Axis { n: rows, x: stride, y: 1 };
     let along = Axis { n: columns, x: 1, y: rows as isize };
     // SAFETY: the caller's promise.
     unsafe { transpose::<T, 16>(x, y, &[across, along]) }

@@ -206,9 +206,14 @@ fn products_beyond_the_cache_are_right() {
         ([5, 530, 530], ColumnMajor, RowMajor),
         ([70, 530, 70], ColumnMajor, RowMajor),
         ([70, 530, 70], RowMajor, ColumnMajor),
+        // Columns so far apart that `a` is copied to rows, or `b` to columns for a transposed result.
+        ([257, 140, 150], ColumnMajor, RowMajor),
+        ([150, 140, 257], RowMajor, RowMajor),
     ] {
-        check::<f32>(extents, [a, b, RowMajor]);
-        check::<f64>(extents, [a, b, RowMajor]);
+        for c in [RowMajor, ColumnMajor] {
+            check::<f32>(extents, [a, b, c]);
+            check::<f64>(extents, [a, b, c]);
+        }
     }
 }
 
