@@ -3,6 +3,8 @@
 //! With the axis in the middle a tensor is `[outer, n, inner]`. Slices move whole `inner` stretches; elements are
 //! the same with one index for each of them.
 
+use std::ops::Deref;
+
 use super::operand::{Destination, Operand};
 use super::place::copy_unless_there;
 use super::scratch::Scratch;
@@ -25,19 +27,41 @@ impl Around {
     }
 }
 
-/// Indices in `0..n`, row-major; negative ones count from the end.
+/// Positions along an axis, row-major, none of them negative: where the indices lie, if they are so already.
+pub(super) struct Positions {
+    index: Staged,
+    /// In their place, where some count from the end.
+    from_start: Option<Scratch<i64>>,
+}
+
+impl Deref for Positions {
+    type Target = [i64];
+
+    #[inline]
+    fn deref(&self) -> &[i64] {
+        match &self.from_start {
+            Some(positions) => positions,
+            None => self.index.elements(),
+        }
+    }
+}
+
+/// The positions that indices stand for, in `0..n`; negative ones count from the end.
 ///
 /// # Safety
 /// The operand is valid.
-pub(super) unsafe fn positions(index: &Operand, n: usize) -> Result<Scratch<usize>, Box<Misfit>> {
+pub(super) unsafe fn positions(index: &Operand, n: usize) -> Result<Positions, Box<Misfit>> {
     // SAFETY: the caller's promise.
     let index = unsafe { Staged::of(index) }.in_dtype(DType::I64).gapless();
-    let values = index.elements::<i64>();
-    let position = |_, value: i64| if value < 0 { value + n as i64 } else { value } as usize;
-    // Checked afterwards, so that the loop becomes SIMD code.
-    let positions = Scratch::mapped(values, position);
-    match positions.iter().position(|&position| position >= n) {
-        None => Ok(positions),
+    let (values, n) = (index.elements::<i64>(), n as i64);
+    // Negative if one of them is, or one of the distances to the last place: a loop that LLVM makes SIMD code of.
+    let outside = values.iter().fold(0, |seen, &value| seen | value | (n - 1).wrapping_sub(value));
+    if outside >= 0 {
+        return Ok(Positions { index, from_start: None });
+    }
+    let positions = Scratch::mapped(values, |_, value| if value < 0 { value + n } else { value });
+    match positions.iter().position(|position| !(0..n).contains(position)) {
+        None => Ok(Positions { index, from_start: Some(positions) }),
         Some(at) => Err(Misfit::data(format!(
             "index {} (element {at} of the index) is out of range for an axis of {n}",
             values[at]
@@ -49,7 +73,7 @@ pub(super) unsafe fn positions(index: &Operand, n: usize) -> Result<Scratch<usiz
 struct Places {
     what: Indexing,
     around: Around,
-    positions: Scratch<usize>,
+    positions: Positions,
 }
 
 impl Places {
@@ -58,12 +82,20 @@ impl Places {
     #[inline(always)]
     fn for_each_stretch(&self, mut f: impl FnMut(usize, usize, usize)) {
         let Around { outer, n, inner } = self.around;
-        let positions: &[usize] = &self.positions;
+        let positions: &[i64] = &self.positions;
         match self.what {
             Indexing::Slices => {
                 for o in 0..outer {
                     for (i, &p) in positions.iter().enumerate() {
-                        f((o * n + p) * inner, (o * positions.len() + i) * inner, inner);
+                        f((o * n + p as usize) * inner, (o * positions.len() + i) * inner, inner);
+                    }
+                }
+            }
+            Indexing::Elements if inner == 1 && outer > 0 => {
+                let m = positions.len() / outer;
+                for o in 0..outer {
+                    for (i, &p) in positions[o * m..][..m].iter().enumerate() {
+                        f(o * n + p as usize, o * m + i, 1);
                     }
                 }
             }
@@ -73,7 +105,7 @@ impl Places {
                     for i in 0..m {
                         for j in 0..inner {
                             let at = (o * m + i) * inner + j;
-                            f((o * n + positions[at]) * inner + j, at, 1);
+                            f((o * n + positions[at] as usize) * inner + j, at, 1);
                         }
                     }
                 }

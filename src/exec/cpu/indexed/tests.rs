@@ -65,7 +65,10 @@ fn gathers_and_scatters_stay_inside_their_operands() {
         for (outer, n, inner, m) in [(1, 3, 1, 5), (2, 4, 3, 2), (3, 1, 17, 2), (1, 9, 64, 1)] {
             for what in [Indexing::Slices, Indexing::Elements] {
                 let each = if what == Indexing::Slices { m } else { outer * m * inner };
-                let positions: Scratch<usize> = (0..each).map(|i| (i + n - 1) % n).collect();
+                let index: Vec<i64> = (0..each).map(|i| ((i + n - 1) % n) as i64).collect();
+                let index = Tensor::from(index);
+                // SAFETY: the operand is that of a tensor.
+                let positions = unsafe { positions(&Operand::of(&index), n) }.expect("in range");
                 let places = Places { what, around: Around { outer, n, inner }, positions };
                 let (x, y) = (outer * n * inner, outer * m * inner);
                 for combine in COMBINES {
