@@ -136,7 +136,6 @@ impl Fused {
 
     /// Whether output `output` may be placed exactly over operand `input`, which must then be row-major without gaps
     /// and the only operand that reads this memory: no element of it is read after its place has been written.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the memory plan is to ask it"))]
     pub(crate) fn may_overwrite(&self, input: usize, output: usize) -> bool {
         self.program.may_overwrite(input, output)
     }

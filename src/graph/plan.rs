@@ -26,6 +26,13 @@ pub(crate) struct Layout {
     pub(crate) strides: Strides,
 }
 
+impl Layout {
+    /// All of a root, row-major.
+    fn whole(root: Root, spec: &Spec) -> Layout {
+        Layout { root, offset: 0, strides: spec.shape.strides() }
+    }
+}
+
 /// Memory that values lie in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Root {
@@ -103,6 +110,14 @@ impl Plan {
     }
 }
 
+/// Who asks for the values of a block, as far as they have their places.
+#[derive(Clone, Copy)]
+struct Use {
+    /// The last step that reads one; later views of a value are steps that read it.
+    last: Option<usize>,
+    returned: bool,
+}
+
 struct Planning<'a> {
     graph: &'a Graph,
     layouts: Vec<Option<Layout>>,
@@ -111,6 +126,8 @@ struct Planning<'a> {
     outputs: Vec<Output>,
     results: Vec<Spec>,
     blocks: Vec<Block>,
+    /// By block.
+    uses: Vec<Use>,
     /// By [`Id`]: the last step that reads the value itself, views of it not counted.
     last_reader: Vec<Option<usize>>,
     /// By [`Id`]: whether it is returned.
@@ -121,10 +138,8 @@ impl<'a> Planning<'a> {
     fn new(graph: &'a Graph) -> Planning<'a> {
         let values = graph.specs.len();
         let mut layouts = vec![None; values];
-        let mut whole = |id: Id, root: Root| {
-            layouts[id.0 as usize] =
-                Some(Layout { root, offset: 0, strides: graph.spec(id).shape.strides() });
-        };
+        let mut whole =
+            |id: Id, root: Root| layouts[id.0 as usize] = Some(Layout::whole(root, graph.spec(id)));
         (0..).zip(&graph.inputs).for_each(|(i, id)| whole(*id, Root::Argument(i)));
         (0..).zip(&graph.draws).for_each(|(i, id)| whole(*id, Root::Draw(i)));
         for (i, (id, tensor)) in graph.captured.iter().enumerate() {
@@ -145,6 +160,7 @@ impl<'a> Planning<'a> {
             outputs: Vec::new(),
             results: Vec::new(),
             blocks: Vec::new(),
+            uses: Vec::new(),
             last_reader,
             returned,
         }
@@ -166,29 +182,47 @@ impl<'a> Planning<'a> {
             let (from, to) = (self.layout(step.inputs[0]), step.outputs[0]);
             let shape = self.graph.spec(to).shape;
             if let Some((offset, strides)) = view::layout(view, &specs[0].shape, &from.strides, &shape) {
-                let layout = Layout { root: from.root, offset: from.offset + offset, strides };
-                self.layouts[to.0 as usize] = Some(layout);
-                return;
+                return self.put(to, Layout { root: from.root, offset: from.offset + offset, strides });
             }
         }
         self.run.push(at);
-        if overwrites(&kernel) && self.dies(step.inputs[0], at, step) {
-            let layout = self.layout(step.inputs[0]);
-            self.layouts[step.outputs[0].0 as usize] = Some(layout);
-            self.use_until(step.outputs[0], at);
-            return;
-        }
-        for id in &step.outputs {
+        for (output, id) in step.outputs.iter().enumerate() {
             let spec = *self.graph.spec(*id);
-            let root = if self.returned[id.0 as usize] {
+            let layout = if self.returned[id.0 as usize] {
                 self.results.push(spec);
-                Root::Result(self.results.len() - 1)
+                Layout::whole(Root::Result(self.results.len() - 1), &spec)
+            } else if let Some(layout) = self.overwritten(at, step, &kernel, output) {
+                layout
             } else {
                 self.blocks.push(Block { bytes: spec.bytes(), first: at, last: at, offset: 0 });
-                Root::Block(self.blocks.len() - 1)
+                self.uses.push(Use { last: None, returned: false });
+                Layout::whole(Root::Block(self.blocks.len() - 1), &spec)
             };
-            self.layouts[id.0 as usize] = Some(Layout { root, offset: 0, strides: spec.shape.strides() });
+            self.put(*id, layout);
         }
+    }
+
+    fn put(&mut self, id: Id, layout: Layout) {
+        if let Root::Block(block) = layout.root {
+            let of = &mut self.uses[block];
+            of.last = of.last.max(self.last_reader[id.0 as usize]);
+            of.returned |= self.returned[id.0 as usize];
+        }
+        self.layouts[id.0 as usize] = Some(layout);
+    }
+
+    /// The place of an input that an output may be written over.
+    fn overwritten(&self, at: usize, step: &Step, kernel: &Kernel<'_>, output: usize) -> Option<Layout> {
+        let spec = |id: Id| self.graph.spec(id);
+        let to = spec(step.outputs[output]);
+        let taken = |layout: &Layout| {
+            step.outputs[..output].iter().any(|other| self.layout(*other).root == layout.root)
+        };
+        (0..step.inputs.len()).find_map(|input| {
+            let from = step.inputs[input];
+            let fits = may_overwrite(kernel, [spec(from), to], input, output) && self.dies(from, at, step);
+            Some(self.layout(from)).filter(|layout| fits && !taken(layout))
+        })
     }
 
     fn use_until(&mut self, id: Id, at: usize) {
@@ -202,17 +236,13 @@ impl<'a> Planning<'a> {
         let (layout, spec) = (self.layout(id), self.graph.spec(id));
         let Root::Block(block) = layout.root else { return false };
         let shares = |other: &Id| self.layout(*other).root == layout.root;
+        let Use { last, returned } = self.uses[block];
         self.blocks[block].bytes == spec.bytes()
             && layout.offset == 0
             && is_row_major(&spec.shape, &layout.strides)
-            && !self.returned[step.outputs[0].0 as usize]
             && step.inputs.iter().filter(|other| shares(other)).count() == 1
-            && self.layouts.iter().zip(&self.last_reader).zip(&self.returned).all(
-                |((other, last), returned)| {
-                    let aliases = other.is_some_and(|other| other.root == layout.root);
-                    !aliases || (!returned && last.is_none_or(|last| last <= at))
-                },
-            )
+            && !returned
+            && last.is_none_or(|last| last <= at)
     }
 
     /// Decides how each output leaves the program.
@@ -248,7 +278,18 @@ impl<'a> Planning<'a> {
     }
 }
 
-/// Whether the first input is changed in places rather than read: its memory may become the output's.
-fn overwrites(kernel: &Kernel<'_>) -> bool {
-    matches!(kernel, Kernel::Place(Base::First, _) | Kernel::Scatter(..))
+/// Whether the memory of an input that dies may become that of an output, which is then made in place.
+fn may_overwrite(kernel: &Kernel<'_>, [from, to]: [&Spec; 2], input: usize, output: usize) -> bool {
+    match kernel {
+        Kernel::Place(Base::First, _) | Kernel::Scatter(..) => input == 0,
+        // Tiles of what is overwritten are staged, which is worth it only for what does not stay in the cache anyway.
+        _ if to.bytes() < LEAST_BYTES => false,
+        Kernel::Map(_) => from.dtype.size() == to.dtype.size(),
+        Kernel::Fused(fused) => fused.may_overwrite(input, output),
+        _ => false,
+    }
 }
+
+/// From so many bytes on elementwise results are made in place: below, memory of their own costs less (as in direct mode,
+/// bench `chain`).
+const LEAST_BYTES: usize = 32 << 10;

@@ -1,7 +1,8 @@
-//! What must hold of a plan: every value that is read is still there.
+//! What must hold of a plan: every value that is read is still there, and nothing is overwritten that must not be.
 
-use super::super::ir::Id;
+use super::super::ir::{Id, Step};
 use super::{Plan, Root};
+use crate::tensor::Spec;
 
 /// A part of the arena, and the value that was last written there.
 struct Written {
@@ -30,6 +31,7 @@ impl Plan {
             for id in &step.inputs {
                 self.holds(&arena, *id, seen[id.0 as usize]).map_err(|error| format!("{name}: {error}"))?;
             }
+            self.in_place(step).map_err(|error| format!("{name}: {error}"))?;
             for id in &step.outputs {
                 self.write(&mut arena, *id).map_err(|error| format!("{name}: {error}"))?;
             }
@@ -49,6 +51,38 @@ impl Plan {
             return Ok(());
         }
         Err(format!("reads {id}, whose memory holds something else"))
+    }
+
+    /// Whether outputs lie apart from one another and from inputs, but where the kernel may overwrite one.
+    fn in_place(&self, step: &Step) -> Result<(), String> {
+        let spec = |id: Id| self.graph.spec(id);
+        let specs: Vec<&Spec> = step.inputs.iter().map(|id| spec(*id)).collect();
+        let kernel = step.op.lower(&specs);
+        for (output, &to) in step.outputs.iter().enumerate() {
+            for &other in step.outputs[..output].iter().filter(|other| self.meet(**other, to)) {
+                return Err(format!("writes {to} over {other}"));
+            }
+            for (input, &from) in step.inputs.iter().enumerate().filter(|(_, from)| self.meet(**from, to)) {
+                let exactly =
+                    self.layout(from).root == self.layout(to).root && spec(from).bytes() == spec(to).bytes();
+                let shared = step.inputs.iter().filter(|other| self.meet(**other, to)).count() > 1;
+                if !exactly || shared || !super::may_overwrite(&kernel, [spec(from), spec(to)], input, output)
+                {
+                    return Err(format!("writes {to} over {from}, which it reads"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the blocks of two values share bytes.
+    fn meet(&self, a: Id, b: Id) -> bool {
+        let range = |id: Id| match self.layout(id).root {
+            Root::Block(block) => self.offset(block)..self.offset(block) + self.blocks[block].bytes,
+            _ => 0..0,
+        };
+        let (a, b) = (range(a), range(b));
+        a.start.max(b.start) < a.end.min(b.end)
     }
 
     fn write(&self, arena: &mut Vec<Written>, id: Id) -> Result<(), String> {
