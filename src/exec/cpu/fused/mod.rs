@@ -22,6 +22,7 @@ use super::operand::{Destination, Operand};
 use super::reduce::tiled;
 use crate::exec::Fold;
 use crate::exec::fused::{Extent, Fused};
+use crate::exec::threads::{self, Shared};
 use crate::tensor::{DType, Storage};
 use feed::{Cut, Feed};
 use lower::Arithmetic;
@@ -73,11 +74,33 @@ pub(crate) unsafe fn run(fused: &Fused, x: &[Operand], y: &[Destination]) {
     let program = fused.program();
     debug_assert_eq!(program.inputs.len(), x.len());
     debug_assert_eq!(program.outputs.len(), y.len());
+    let cut = Cut::new(program, x);
+    // A row that is folded is gone over by one thread, and so is everything where all rows are.
+    let one_row = cut.rows == 1 && !program.flat;
+    if one_row || !program.whole.is_empty() || !program.columns.is_empty() {
+        // SAFETY: the caller's promise.
+        return unsafe { run_part(program, x, y, cut) };
+    }
+    // SAFETY: tiles of outputs are written by one thread each.
+    let shared = unsafe { Shared::new((program, x, y, cut)) };
+    let least = SHARED.div_ceil(program.instructions.len() * cut.unit());
+    threads::for_ranges(cut.units(), least, |units| {
+        let (program, x, y, cut) = *shared.get();
+        // SAFETY: the caller's promise.
+        unsafe { run_part(program, x, y, cut.part(units)) };
+    });
+}
+
+/// Runs a fused kernel on part of its space, which is all of it if anything is folded over rows.
+///
+/// # Safety
+/// As for [`run`].
+unsafe fn run_part(program: &Program, x: &[Operand], y: &[Destination], cut: Cut) {
     let table_at = program.scratch_bytes;
     let scratch = Storage::with_bytes(table_at + program.places.len() * size_of::<*mut u8>());
     let mut run = Running {
         program,
-        cut: Cut::new(program, x),
+        cut,
         x,
         y,
         feeds: [Feed::InPlace; MAX_INPUTS],
@@ -93,6 +116,9 @@ pub(crate) unsafe fn run(fused: &Fused, x: &[Operand], y: &[Destination]) {
         run.end();
     }
 }
+
+/// The least elements, times instructions, that a thread of its own computes: some 10 us.
+const SHARED: usize = 1 << 16;
 
 /// A fused kernel under way.
 struct Running<'a> {
@@ -163,10 +189,9 @@ impl Running<'_> {
     /// # Safety
     /// As for [`run`].
     unsafe fn all_rows(&self) {
-        let Cut { rows, inner, block, .. } = self.cut;
-        let mut row = 0;
-        while row < rows {
-            let count = block.min(rows - row);
+        let Cut { own_rows: [mut row, end], inner, block, .. } = self.cut;
+        while row < end {
+            let count = block.min(end - row);
             let whole = Tile { row, rows: count, start: 0, len: inner };
             // SAFETY: the rows exist.
             unsafe {
@@ -187,7 +212,7 @@ impl Running<'_> {
     /// # Safety
     /// As for [`run`]; the rows exist.
     unsafe fn phase(&self, phase: &Phase, whole: &Tile) {
-        let Cut { inner, step, .. } = self.cut;
+        let Cut { inner, step, own_inner: [first, end], .. } = self.cut;
         let in_one = inner <= step;
         // SAFETY: the tiles lie in the space.
         unsafe {
@@ -207,9 +232,9 @@ impl Running<'_> {
             for fold in &phase.folds {
                 tiled::begin(fold.fold, fold.dtype, self.scratch.add(fold.totals), tiled::ROW_TOTALS);
             }
-            let mut start = 0;
-            while start < inner {
-                let len = part(inner - start, step);
+            let mut start = first;
+            while start < end {
+                let len = part(end - start, step);
                 self.tile(phase, &Tile { start, len, ..*whole }, false);
                 start += len;
             }
