@@ -123,6 +123,15 @@ fn compiled_programs() -> Result<()> {
     let sums = sums.fallback(Fallback::Error);
     same("sums", || sums.call(&x, ()));
 
+    let columns = jit(|x: &Tensor| {
+        let y = x.softmax(-1) * 3.0;
+        (y.sum_dim(0), y.tanh().max_dim(0).0)
+    });
+    let columns = columns.fallback(Fallback::Error);
+    same("columns", || columns.call(&x, ()));
+    same("columns of long rows", || columns.call(&rng.clone().randn([70, 5000]), ()));
+    same("narrow columns", || columns.call(&rng.clone().randn([90_000, 5]), ()));
+
     let step = jit(|p: &Vec<Tensor>, x: &Tensor| -> Result<(Vec<Tensor>, Tensor)> {
         let loss = |p: &Vec<Tensor>, x: &Tensor| {
             let h = (x.matmul(&p[0]) + &p[1]).relu();
