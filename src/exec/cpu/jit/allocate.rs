@@ -39,32 +39,109 @@ pub(super) enum Overwrites {
 /// An instruction on registers. `stream` says of which of the vectors that are computed together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Inst {
-    Load { to: u8, place: u16, stream: u8 },
-    LoadTruth { to: u8, place: u16, stream: u8, scratch: u8 },
-    LoadConst { to: u8, bits: u64 },
-    Store { from: u8, place: u16, stream: u8 },
-    StoreTruth { from: u8, place: u16, stream: u8, scratch: u8 },
-    Save { from: u8, slot: u16, truth: bool },
-    Restore { to: u8, slot: u16, truth: bool },
-    Copy { to: u8, from: u8 },
+    Load {
+        to: u8,
+        place: u16,
+        stream: u8,
+    },
+    LoadTruth {
+        to: u8,
+        place: u16,
+        stream: u8,
+        scratch: u8,
+    },
+    LoadConst {
+        to: u8,
+        bits: u64,
+    },
+    Store {
+        from: u8,
+        place: u16,
+        stream: u8,
+    },
+    StoreTruth {
+        from: u8,
+        place: u16,
+        stream: u8,
+        scratch: u8,
+    },
+    Save {
+        from: u8,
+        slot: u16,
+        truth: bool,
+    },
+    Restore {
+        to: u8,
+        slot: u16,
+        truth: bool,
+    },
+    Copy {
+        to: u8,
+        from: u8,
+    },
     /// `Add` to `SubInt`.
-    Binary { op: Op, to: u8, x: u8, y: Source },
+    Binary {
+        op: Op,
+        to: u8,
+        x: u8,
+        y: Source,
+    },
     /// Shifts, roundings, the root.
-    Unary { op: Op, to: u8, x: Source },
+    Unary {
+        op: Op,
+        to: u8,
+        x: Source,
+    },
     /// Overwrites `to`.
-    MulAdd { form: Overwrites, product: bool, addend: bool, to: u8, x: u8, y: Source },
+    MulAdd {
+        form: Overwrites,
+        product: bool,
+        addend: bool,
+        to: u8,
+        x: u8,
+        y: Source,
+    },
     /// Of `y` and `x` if `swapped`.
-    Compare { relation: Relation, swapped: bool, to: u8, x: u8, y: Source },
-    Disjoint { to: u8, x: u8, y: Source },
+    Compare {
+        relation: Relation,
+        swapped: bool,
+        to: u8,
+        x: u8,
+        y: Source,
+    },
+    Disjoint {
+        to: u8,
+        x: u8,
+        y: Source,
+    },
     /// `Both`, `Either`, `OneOf`.
-    Logic { op: Op, to: u8, x: u8, y: u8 },
-    Not { to: u8, x: u8 },
+    Logic {
+        op: Op,
+        to: u8,
+        x: u8,
+        y: u8,
+    },
+    Not {
+        to: u8,
+        x: u8,
+    },
     /// `then` where the mask holds, else `x`.
-    Blend { to: u8, mask: u8, x: u8, then: Source },
+    Blend {
+        to: u8,
+        mask: u8,
+        x: u8,
+        then: Source,
+    },
     /// `then` where the mask holds, else 0.
-    Keep { to: u8, mask: u8, then: Source },
+    Keep {
+        to: u8,
+        mask: u8,
+        then: Source,
+    },
     /// Ends the kernel if the mask holds anywhere.
-    LeaveIf { mask: u8 },
+    LeaveIf {
+        mask: u8,
+    },
 }
 
 /// A straight line of instructions.
@@ -105,7 +182,8 @@ fn order(graph: &Graph) -> Vec<What> {
     }
     let mut order = Vec::with_capacity(graph.nodes.len() + 2 * graph.outputs.len());
     let mut written = vec![false; graph.outputs.len()];
-    let touched: Vec<Id> = graph.outputs.iter().map(|y| y.value).filter(|&id| !seen[id as usize] && is_leaf(id)).collect();
+    let touched: Vec<Id> =
+        graph.outputs.iter().map(|y| y.value).filter(|&id| !seen[id as usize] && is_leaf(id)).collect();
     for (at, node) in graph.nodes.iter().enumerate() {
         if node.op.arity() > 0 {
             order.push(What::Compute(at as Id));
@@ -493,7 +571,11 @@ impl Allocator<'_> {
         let (form, overwritten, other, y) = if self.is_in_memory(c) {
             let other = self.register(b);
             let (form, y) = (Overwrites::Factor213, self.source(c));
-            if self.next_use(a) == NEVER || self.next_use(b) != NEVER { (form, a, other, y) } else { (form, b, x, y) }
+            if self.next_use(a) == NEVER || self.next_use(b) != NEVER {
+                (form, a, other, y)
+            } else {
+                (form, b, x, y)
+            }
         } else {
             let z = self.register(c);
             let y = self.source(b);

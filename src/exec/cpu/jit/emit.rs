@@ -102,7 +102,15 @@ impl Emitter {
             }
         }
         let code = Code::default();
-        Emitter { code, width, lane: graph.lane, places, constants: Vec::new(), tail: false, leave: Vec::new() }
+        Emitter {
+            code,
+            width,
+            lane: graph.lane,
+            places,
+            constants: Vec::new(),
+            tail: false,
+            leave: Vec::new(),
+        }
     }
 
     /// Elements of a vector.
@@ -299,7 +307,9 @@ impl Emitter {
             Inst::StoreTruth { from, place, stream, scratch } if wide => {
                 self.store_truth_wide(from, place, stream, scratch);
             }
-            Inst::StoreTruth { from, place, stream, scratch } => self.store_truth(from, place, stream, scratch),
+            Inst::StoreTruth { from, place, stream, scratch } => {
+                self.store_truth(from, place, stream, scratch)
+            }
             Inst::LoadConst { to, bits } => self.load_constant(to, bits, 0),
             Inst::Save { from, slot, truth: true } => {
                 self.code.vex(KMOV_STORE, Length::Xmm, from, 0, Rm::Memory(self.slot(slot)));
@@ -538,9 +548,7 @@ impl Emitter {
                 let (rm, broadcast, unit) = match then {
                     Source::Reg(reg) => (Rm::Reg(reg), false, 64),
                     Source::Slot(slot) => (Rm::Memory(self.slot(slot)), false, 64),
-                    Source::Const(bits) => {
-                        (Rm::Memory(self.constant(bits)), true, self.lane.bytes() as i32)
-                    }
+                    Source::Const(bits) => (Rm::Memory(self.constant(bits)), true, self.lane.bytes() as i32),
                 };
                 let evex = Evex { mask, zeroing: false, broadcast, unit };
                 self.code.evex(form, Length::Zmm, to, x, rm, evex);

@@ -28,12 +28,13 @@ use super::isa::{Isa, isa};
 pub(crate) use emit::Width;
 pub(crate) use graph::{Graph, Lane};
 use memmap2::{Mmap, MmapMut};
-pub(crate) use record::{Recording, Value, Written};
+pub(crate) use record::{Recording, Value};
 
 /// A graph as code of this process.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     pages: Mmap,
+    may_leave: bool,
 }
 
 impl Kernel {
@@ -46,7 +47,12 @@ impl Kernel {
         let code = emit::emit(graph, width)?;
         let mut pages = MmapMut::map_anon(code.len()).ok()?;
         pages[..code.len()].copy_from_slice(&code);
-        Some(Kernel { pages: pages.make_exec().ok()? })
+        Some(Kernel { pages: pages.make_exec().ok()?, may_leave: graph.far.is_some() })
+    }
+
+    /// Whether [`run`](Kernel::run) may yield false.
+    pub(crate) fn may_leave(&self) -> bool {
+        self.may_leave
     }
 
     /// Computes `n` elements; false if an element needs what only the interpreter can do, with some of them written.
@@ -80,7 +86,8 @@ pub(crate) fn width() -> Option<Width> {
         Isa::Avx2 => Width::Avx2,
         Isa::Plain => return None,
     };
-    let wanted = || *WANTED.get_or_init(|| std::env::var_os("RETROGRAD_JIT").is_none_or(|value| value != "0"));
+    let wanted =
+        || *WANTED.get_or_init(|| std::env::var_os("RETROGRAD_JIT").is_none_or(|value| value != "0"));
     SWITCH.get().unwrap_or_else(wanted).then_some(width)
 }
 

@@ -158,7 +158,11 @@ impl<'a, T: Recorded> Rec<'a, T> {
     }
 
     /// The function `f` of an angle, with a note where that is too great for it; `exact` of a known one.
-    fn of_angle(self, f: impl FnOnce(Self) -> Self, exact: impl FnOnce(Num<T, true, true>) -> Num<T, true, true>) -> Self {
+    fn of_angle(
+        self,
+        f: impl FnOnce(Self) -> Self,
+        exact: impl FnOnce(Num<T, true, true>) -> Num<T, true, true>,
+    ) -> Self {
         if let Some(word) = self.0.known() {
             return Self::known(exact(Num(T::of_word(word))).0);
         }

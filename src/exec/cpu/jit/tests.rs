@@ -9,8 +9,8 @@ use crate::exec::scalar::Scalar;
 const UNARY: [UnaryOp; 28] = {
     use UnaryOp::*;
     [
-        Neg, Abs, Sign, Floor, Ceil, Round, Trunc, Recip, Sqrt, Exp, Expm1, Exp2, Log, Log1p, Log2, Log10, Cbrt,
-        Sin, Cos, Tan, Tanh, Sigmoid, Erf, Erfc, Erfcx, Erfinv, Lgamma, Digamma,
+        Neg, Abs, Sign, Floor, Ceil, Round, Trunc, Recip, Sqrt, Exp, Expm1, Exp2, Log, Log1p, Log2, Log10,
+        Cbrt, Sin, Cos, Tan, Tanh, Sigmoid, Erf, Erfc, Erfcx, Erfinv, Lgamma, Digamma,
     ]
 };
 
@@ -100,7 +100,8 @@ fn check_all<T: Number>() {
         let angle = matches!(op, UnaryOp::Sin | UnaryOp::Cos | UnaryOp::Tan);
         check::<T>(&expr, &[numbers(1)], |x| angle && x.abs() > T::FORMAT.far);
         // Without great angles, so that there is something to compare.
-        let small = numbers::<T>(1).into_iter().map(|x| if x.widened().abs() < 100.0 { x } else { T::rounded(0.1) });
+        let small =
+            numbers::<T>(1).into_iter().map(|x| if x.widened().abs() < 100.0 { x } else { T::rounded(0.1) });
         check::<T>(&expr, &[small.collect()], |_| false);
     }
     for op in BINARY {
@@ -108,7 +109,8 @@ fn check_all<T: Number>() {
         let rem = matches!(op, BinaryOp::Rem);
         check::<T>(&expr, &[numbers(1), numbers(7)], |_| rem);
         let positive = numbers::<T>(7).into_iter().map(|x| T::rounded(1.0 + x.widened().abs().min(50.0)));
-        let finite = numbers::<T>(1).into_iter().map(|x| if x.widened().abs() < 100.0 { x } else { T::rounded(0.1) });
+        let finite =
+            numbers::<T>(1).into_iter().map(|x| if x.widened().abs() < 100.0 { x } else { T::rounded(0.1) });
         check::<T>(&expr, &[finite.collect(), positive.collect()], |_| false);
     }
 }
