@@ -9,6 +9,8 @@ pub(crate) mod fused;
 mod gemm;
 mod indexed;
 pub(crate) mod isa;
+#[cfg(target_arch = "x86_64")]
+mod jit;
 mod job;
 pub(crate) mod lanes;
 mod map;
