@@ -11,7 +11,8 @@ use std::env;
 
 use operations::OPERATIONS;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngSeed, TestRunner};
 use retrograd::{DType, Fallback, Rng, Tensor, grad, jit, tree};
 use values::{LARGEST, MOST_AXES, Picks, Value};
 
@@ -254,4 +255,27 @@ proptest! {
         let stats = optimized.stats();
         prop_assert_eq!((stats.misses, stats.hits, stats.direct), (1, 2, 0));
     }
+}
+
+#[test]
+fn every_operation_comes_up() {
+    let mut runner = TestRunner::new(config(1));
+    let mut met = vec![false; OPERATIONS.len()];
+    for _ in 0..1000 {
+        let program = programs(true).new_tree(&mut runner).expect("a program").current();
+        let (p, x) = program.arguments(0);
+        let leaves = [p, x].concat();
+        let made = |steps: usize| {
+            let start = Program { steps: program.steps[..steps].to_vec(), ..program.clone() };
+            start.values(&leaves).len()
+        };
+        for (at, (operation, _)) in
+            program.steps.iter().enumerate().filter(|(_, (i, _))| !met[*i]).collect::<Vec<_>>()
+        {
+            met[*operation] = made(at + 1) > made(at);
+        }
+    }
+    let missing: Vec<&str> =
+        OPERATIONS.iter().zip(&met).filter(|(_, met)| !**met).map(|((name, _), _)| *name).collect();
+    assert!(missing.is_empty(), "never applied: {missing:?}");
 }

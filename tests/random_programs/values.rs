@@ -83,10 +83,11 @@ impl Picks<'_> {
             - if self.number(2).is_multiple_of(2) { 0 } else { x.rank() as isize }
     }
 
-    /// One of the values that fit, by a number.
+    /// One of the values that fit, by a number; as often as not one of the last, so that programs get deep.
     fn one(&self, at: usize, fits: impl Fn(&Value) -> bool) -> Option<Value> {
-        let fitting: Vec<&Value> = self.values.iter().filter(|value| fits(value)).collect();
-        (!fitting.is_empty()).then(|| fitting[self.number(at) % fitting.len()].clone())
+        let fitting: Vec<&Value> = self.values.iter().rev().filter(|value| fits(value)).collect();
+        let among = if self.number(at).is_multiple_of(2) { fitting.len().min(3) } else { fitting.len() };
+        (among > 0).then(|| fitting[self.number(at) / 2 % among].clone())
     }
 
     pub(crate) fn some_float(&self) -> Option<Value> {
