@@ -211,7 +211,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(300))]
+    #![proptest_config(config(1000))]
 
     #[test]
     fn compiled_random_programs_give_what_direct_ones_give(program in programs(true)) {
