@@ -83,9 +83,10 @@ fn options() -> std::result::Result<Options, String> {
             _ => return Err(format!("unknown option {arg}; there are --mode, --threads, --only, --seconds")),
         }
     }
-    if options.threads != 1 {
-        return Err("one thread is what there is".to_owned());
+    if options.threads == 0 {
+        return Err("--threads: there is at least one".to_owned());
     }
+    retrograd::set_threads(options.threads);
     Ok(options)
 }
 
@@ -116,7 +117,8 @@ fn measure(name: &str, (check, mut run): (Check, Run), options: &Options) -> Res
     let mode = if options.mode == Mode::Direct { "direct" } else { "optimized" };
     let us = |time: Duration| time.as_secs_f64() * 1e6;
     println!(
-        r#"{{"workload": "{name}", "program": "retrograd-{mode}", "threads": 1, "median_us": {:.2}, "min_us": {:.2}, "first_us": {:.0}, "check": {value:e}}}"#,
+        r#"{{"workload": "{name}", "program": "retrograd-{mode}", "threads": {}, "median_us": {:.2}, "min_us": {:.2}, "first_us": {:.0}, "check": {value:e}}}"#,
+        options.threads,
         us(times[times.len() / 2]),
         us(times[0]),
         us(first),

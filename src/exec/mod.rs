@@ -8,6 +8,7 @@ mod math;
 pub(crate) mod matrix;
 pub(crate) mod reference;
 pub(crate) mod scalar;
+pub(crate) mod threads;
 pub(crate) mod window;
 
 use std::fmt;
