@@ -6,6 +6,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::fused::MAX_INPUTS;
 use super::operand::{Destination, Operand};
 use super::{compute, contiguous};
 use crate::error::{Misfit, Origin, Result};
@@ -242,13 +243,18 @@ fn destination(plan: &Plan, id: Id) -> (Destination, Address) {
     (Destination { ptr: std::ptr::null_mut(), spec }, address)
 }
 
-/// What `f` yields for references to some specs; no list is allocated for the usual few.
+/// What `f` yields for references to some specs; no list is allocated for those of a fused kernel, or fewer.
 fn with_refs<R>(specs: &[Spec], f: impl FnOnce(&[&Spec]) -> R) -> R {
     match specs {
         [] => f(&[]),
         [a] => f(&[a]),
         [a, b] => f(&[a, b]),
         [a, b, c] => f(&[a, b, c]),
+        [first, ..] if specs.len() <= MAX_INPUTS => {
+            let mut refs = [first; MAX_INPUTS];
+            refs.iter_mut().zip(specs).for_each(|(slot, spec)| *slot = spec);
+            f(&refs[..specs.len()])
+        }
         _ => f(&specs.iter().collect::<Vec<_>>()),
     }
 }
