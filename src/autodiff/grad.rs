@@ -5,10 +5,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::function::{Argument, Function, Loss, guarded};
-use super::jit::{code, run_optimized};
+use super::optimized::{Optimized, options};
 use super::tape::{Slot, Tape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Cache, Fallback, Options, Stats};
+use crate::graph::{Lent, Stats};
 use crate::tensor::tree::{self, Tree};
 use crate::tensor::{Spec, Tensor};
 
@@ -63,7 +63,7 @@ pub struct Grad<F, P, X, R, const N: usize = 0> {
     f: F,
     unreached: Unreached,
     /// None: every call runs directly.
-    optimized: Option<Cache>,
+    optimized: Option<Optimized<P, X>>,
     signature: PhantomData<fn(P, X) -> R>,
 }
 
@@ -106,7 +106,7 @@ impl<F, P, X, R, const N: usize> Grad<F, P, X, R, N> {
     where
         X: Argument<P, M>,
     {
-        let optimized = self.optimized.map(|cache| Cache::with(cache.options));
+        let optimized = self.optimized.map(Optimized::emptied);
         Grad { f: self.f, unreached: self.unreached, optimized, signature: PhantomData }
     }
 
@@ -132,34 +132,21 @@ impl<F, P, X, R, const N: usize> Grad<F, P, X, R, N> {
     /// ```
     #[must_use]
     pub fn optimize(mut self, optimize: bool) -> Self {
-        self.optimized = optimize.then(|| Cache::with(Options::default()));
-        self
-    }
-
-    /// What happens where the function cannot be compiled. Turns optimization on.
-    #[must_use]
-    pub fn fallback(mut self, fallback: Fallback) -> Self {
-        self.options().fallback = fallback;
-        self
-    }
-
-    /// In every `n`-th call of a signature the function is traced again, and runs directly from then on if it did
-    /// something else than before. 0: only in the second call. Turns optimization on.
-    #[must_use]
-    pub fn audit(mut self, n: usize) -> Self {
-        self.options().audit = n;
+        self.optimized = optimize.then(Optimized::default);
         self
     }
 
     /// What became of the calls of an optimized function so far.
     pub fn stats(&self) -> Stats {
-        self.optimized.as_ref().map(Cache::stats).unwrap_or_default()
+        self.optimized.as_ref().map(Optimized::stats).unwrap_or_default()
     }
 
-    fn options(&mut self) -> &mut Options {
-        &mut self.optimized.get_or_insert_with(|| Cache::with(Options::default())).options
+    fn programs(&mut self) -> &mut Optimized<P, X> {
+        self.optimized.get_or_insert_default()
     }
 }
+
+options!(Grad<F, P, X, R, N>, GradOnly<F, P, X, R, N>);
 
 impl<F, P, X, R, const N: usize> Grad<F, P, X, R, N>
 where
@@ -175,7 +162,7 @@ where
     /// scalar, an integer leaf where a gradient is asked for, or whatever the function itself returns.
     pub fn call(&self, p: &P, x: X::Refs<'_>) -> Result<(X::Item, R::Parts)> {
         match &self.optimized {
-            Some(cache) => run_optimized::<P, X, _>(cache, p, x, |p, x| self.directly(p, x)),
+            Some(programs) => programs.call(p, x, Lent::NOTHING, |p, x| self.directly(p, x)),
             None => self.directly(p, x),
         }
     }
@@ -187,7 +174,7 @@ where
     /// As [`Grad::call`].
     pub fn show_code(&self, p: &P, x: X::Refs<'_>) -> Result<String> {
         match &self.optimized {
-            Some(cache) => code::<P, X, _>(cache, p, x, |p, x| self.directly(p, x)),
+            Some(programs) => programs.code(p, x, |p, x| self.directly(p, x)),
             None => Ok(String::new()),
         }
     }
@@ -254,21 +241,13 @@ impl<F, P, X, R, const N: usize> GradOnly<F, P, X, R, N> {
         GradOnly(self.0.optimize(optimize))
     }
 
-    /// As [`Grad::fallback`].
-    #[must_use]
-    pub fn fallback(self, fallback: Fallback) -> Self {
-        GradOnly(self.0.fallback(fallback))
-    }
-
-    /// As [`Grad::audit`].
-    #[must_use]
-    pub fn audit(self, n: usize) -> Self {
-        GradOnly(self.0.audit(n))
-    }
-
     /// As [`Grad::stats`].
     pub fn stats(&self) -> Stats {
         self.0.stats()
+    }
+
+    fn programs(&mut self) -> &mut Optimized<P, X> {
+        self.0.programs()
     }
 }
 

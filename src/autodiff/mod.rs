@@ -9,6 +9,7 @@ mod gradcheck;
 mod jacobian;
 mod jit;
 pub(crate) mod level;
+mod optimized;
 mod tape;
 mod transform;
 mod vmap;
