@@ -18,7 +18,7 @@ pub(crate) use batch::Batch;
 pub use custom::{CustomVjp, custom_vjp};
 pub use function::{Argument, Arguments, Function, Loss, Output};
 pub(crate) use function::{guarded, replaced};
-pub use grad::{Grad, GradOnly, Unreached, grad, grad_only};
+pub use grad::{Grad, GradOnly, Unreached, grad, grad_only, optimize_by_default};
 pub use gradcheck::{GradCheck, gradcheck, gradgradcheck};
 pub use jacobian::{Hessian, HessianBlocks, Hvp, Jacobian, Mode, hessian, hessian_blocks, hvp, jacobian};
 pub use jit::{Jit, jit};

@@ -45,6 +45,19 @@ pub struct Stats {
     pub compiling: Duration,
     /// Why programs were compiled anew and why calls ran directly, in the order in which that came up.
     pub reasons: Vec<String>,
+    /// Bytes of the block in which the intermediate results of a program lie: the largest of all its programs.
+    pub arena: usize,
+    /// Bytes that the same program has in use at once at most: no block could be smaller.
+    pub live: usize,
+    /// Paths of leaves of the argument that a loss did not depend on, so that their gradient is zero. Of gradients only.
+    pub unreached: Vec<String>,
+}
+
+impl Stats {
+    /// How many times as large as need be the block of intermediate results is.
+    pub fn packing(&self) -> f64 {
+        if self.live == 0 { 1.0 } else { self.arena as f64 / self.live as f64 }
+    }
 }
 
 /// Programs kept for one function; the one that was used longest ago goes first.
@@ -329,7 +342,12 @@ impl Cache {
         place.get_or_init(|| {
             let start = Instant::now();
             let program = compile(compiled.traced.clone(), donors);
-            self.lock().stats.compiling += start.elapsed();
+            let stats = &mut self.lock().stats;
+            stats.compiling += start.elapsed();
+            let plan = program.plan();
+            if plan.arena > stats.arena {
+                (stats.arena, stats.live) = (plan.arena, plan.live);
+            }
             program
         })
     }

@@ -109,6 +109,8 @@ struct Groups<'a> {
     roles: Vec<Role>,
     /// Who read each value so far.
     readers: HashMap<Id, Readers>,
+    /// What the last step that acts yields: the next one comes after it, as if it read that.
+    acted: Option<Id>,
 }
 
 /// Steps that read a value.
@@ -140,6 +142,7 @@ impl<'a> Groups<'a> {
             literal,
             roles,
             readers: HashMap::new(),
+            acted: None,
         }
     }
 
@@ -222,6 +225,10 @@ impl<'a> Groups<'a> {
             if outside && !self.groups[group].inputs.contains(&id) {
                 self.groups[group].inputs.push(id);
             }
+        }
+        if step_of.op.acts() {
+            self.groups[group].inputs.extend(self.acted);
+            self.acted = step_of.outputs.first().copied();
         }
         self.groups[group].steps.push(step);
         step_of.outputs.iter().for_each(|id| self.extent[id.0 as usize] = extent);
