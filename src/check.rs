@@ -199,8 +199,9 @@ impl Function<'_> {
             graph => graph?,
         };
         let (plain, direct) = (Program::new(graph.clone(), 0), self.call());
-        let compiled = graph::compile(graph.clone(), 0);
-        let donating = graph::compile(graph, specs.len());
+        let compiled = graph::compile(graph.clone(), graph::Wanted::default(), 0);
+        let donating =
+            graph::compile(graph, graph::Wanted { small: true, ..Default::default() }, specs.len());
         let inputs: Vec<&Tensor> = self.inputs.iter().collect();
         for _ in 0..2 {
             close("direct = compiled without passes", &direct, &plain.run(&inputs, &[])?[0], ROUNDING)?;

@@ -146,6 +146,36 @@ macro_rules! options {
                 self
             }
 
+            /// Whether elementwise operations and sums are computed together, in one pass over memory; they are unless
+            /// this says no, and results are the same to within rounding. For finding out what a kernel costs. Optimizes a
+            /// gradient.
+            #[must_use]
+            pub fn fuse(mut self, fuse: bool) -> Self {
+                self.programs().options().wanted.fused = fuse;
+                self
+            }
+
+            /// Whether less memory is worth more arithmetic: elementwise values are computed again where they are read
+            /// late, as in a backward pass, instead of being kept until then, as far as the program needs less memory for
+            /// it ([`Stats::arena`](crate::Stats::arena)). Results are the same. Optimizes a gradient.
+            ///
+            /// ```
+            /// use retrograd::{Tensor, grad};
+            ///
+            /// let loss = |w: &Vec<Tensor>, x: &Tensor| w.iter().fold(x.clone(), |x, w| x.matmul(w).gelu()).square().sum();
+            /// let (plain, small) = (grad(loss).optimize(true), grad(loss).reduce_footprint(true));
+            /// let (w, x) = (vec![Tensor::ones([8, 8]) * 0.1; 4], Tensor::ones([64, 8]));
+            /// let (a, b) = (plain.call(&w, &x)?, small.call(&w, &x)?);
+            /// assert_eq!(a.0[0].to_vec::<f32>()?, b.0[0].to_vec::<f32>()?);
+            /// assert!(small.stats().arena < plain.stats().arena);
+            /// # Ok::<(), retrograd::Error>(())
+            /// ```
+            #[must_use]
+            pub fn reduce_footprint(mut self, reduce: bool) -> Self {
+                self.programs().options().wanted.small = reduce;
+                self
+            }
+
             /// What a program depends on besides structure, static values, shapes and dtypes of the arguments: `key` is
             /// called with them in every call, and programs are kept apart by what it returns. It can only tell apart
             /// more, never less. Use it where the function reads something of the arguments that it does not compute

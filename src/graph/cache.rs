@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::compile;
 use super::ir::Graph;
 use super::signature::{Change, Signature, Visit};
 use super::trace::{Recorded, trace_call};
+use super::{Wanted, compile};
 use crate::autodiff::level::settle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::cpu::program::Program;
@@ -73,6 +73,7 @@ pub(crate) struct Options {
     pub(crate) fallback: Fallback,
     /// After how many calls of a signature its function is traced again; 0: never.
     pub(crate) audit: usize,
+    pub(crate) wanted: Wanted,
 }
 
 /// The programs of a function.
@@ -341,7 +342,7 @@ impl Cache {
         };
         place.get_or_init(|| {
             let start = Instant::now();
-            let program = compile(compiled.traced.clone(), donors);
+            let program = compile(compiled.traced.clone(), self.options.wanted, donors);
             let stats = &mut self.lock().stats;
             stats.compiling += start.elapsed();
             let plan = program.plan();

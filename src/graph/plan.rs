@@ -120,6 +120,11 @@ impl Plan {
         self.outputs.contains(&Output::Donated(argument))
     }
 
+    /// The bytes of each block by the steps for which it is in use.
+    pub(crate) fn area(&self) -> usize {
+        self.blocks.iter().map(|block| block.bytes * (block.last - block.first + 1)).sum()
+    }
+
     /// Bytes from the start of the arena to a block.
     pub(crate) fn offset(&self, block: usize) -> usize {
         self.blocks[block].offset

@@ -40,6 +40,8 @@ fn renumbered(mut graph: Graph) -> Graph {
     graph.captured.iter_mut().for_each(|(id, _)| define(id));
     graph.draws.iter_mut().for_each(&mut define);
     graph.steps.iter_mut().flat_map(|step| &mut step.outputs).for_each(&mut define);
+    graph.again.retain(|id| number[id.0 as usize] != Id(u32::MAX));
+    graph.again.iter_mut().for_each(|id| *id = number[id.0 as usize]);
     let reads = graph.steps.iter_mut().flat_map(|step| &mut step.inputs).chain(&mut graph.outputs);
     for id in reads {
         *id = number[id.0 as usize];

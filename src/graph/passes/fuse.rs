@@ -111,6 +111,8 @@ struct Groups<'a> {
     readers: HashMap<Id, Readers>,
     /// What the last step that acts yields: the next one comes after it, as if it read that.
     acted: Option<Id>,
+    /// Whether each value is computed a second time, late.
+    again: Vec<bool>,
 }
 
 /// Steps that read a value.
@@ -132,6 +134,8 @@ impl<'a> Groups<'a> {
         for (id, tensor) in &graph.captured {
             literal[id.0 as usize] = tensor.concrete().and_then(|array| array.splat()).copied();
         }
+        let mut again = vec![false; values];
+        graph.again.iter().for_each(|id| again[id.0 as usize] = true);
         let roles = graph.steps.iter().map(|step| role::role(graph, step)).collect();
         Groups {
             graph,
@@ -143,6 +147,7 @@ impl<'a> Groups<'a> {
             roles,
             readers: HashMap::new(),
             acted: None,
+            again,
         }
     }
 
@@ -175,7 +180,12 @@ impl<'a> Groups<'a> {
             return self.start(step, None);
         }
         let mut candidates: Vec<usize> = inputs.iter().filter_map(|id| self.maker(*id)).collect();
-        candidates.extend(self.siblings(step));
+        if self.again[output.0 as usize] {
+            // What it reads was computed early; it joins what is computed late.
+            candidates.retain(|&group| self.is_again(group));
+        } else {
+            candidates.extend(self.siblings(step));
+        }
         // The latest first: it is the one whose values are still in the cache.
         candidates.sort_unstable_by_key(|&group| std::cmp::Reverse(self.last(group)));
         candidates.dedup();
@@ -205,6 +215,12 @@ impl<'a> Groups<'a> {
         let readers = self.graph.steps[step].inputs.iter().filter_map(|id| self.readers.get(id));
         let steps = readers.filter_map(|readers| if folds { Some(readers.last) } else { readers.fold });
         steps.filter(|_| self.roles[step].computes()).map(|step| self.group_of[step]).collect()
+    }
+
+    /// Whether a group has a value that is computed a second time.
+    fn is_again(&self, group: usize) -> bool {
+        let mut outputs = self.groups[group].steps.iter().flat_map(|&step| &self.graph.steps[step].outputs);
+        outputs.any(|id| self.again[id.0 as usize])
     }
 
     /// A group of its own.

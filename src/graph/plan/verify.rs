@@ -153,3 +153,52 @@ impl Plan {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::trace;
+    use crate::tensor::{DType, Tensor};
+
+    /// The plan of a function of two vectors whose first is given away.
+    fn plan(f: impl Fn(&Tensor, &Tensor) -> Vec<Tensor>) -> Plan {
+        let spec = *Tensor::zeros([5]).to_dtype(DType::F64).spec();
+        Plan::new(trace(&[spec, spec], |x| Ok(f(&x[0], &x[1]))).expect("a trace"), 1)
+    }
+
+    #[test]
+    fn a_result_takes_the_place_of_an_argument_that_is_read_no_more() {
+        let donated = [Output::Donated(0)];
+        assert_eq!(plan(|p, x| vec![p - x]).outputs, donated);
+        // Whatever computes it, when the argument was read before.
+        assert_eq!(plan(|p, x| vec![(p.sum() * x).cumsum(0)]).outputs, donated);
+        assert_eq!(plan(|p, x| vec![p - x, p + x]).outputs, [Output::Result(0), Output::Donated(0)]);
+        for kept in [
+            plan(|p, x| vec![p - x, p.clone()]),
+            plan(|p, x| vec![p - x, p.flip(0)]),
+            plan(|p, x| vec![p * 2.0, p.dot(x)]),
+            plan(|p, _| vec![p + p.flip(0)]),
+            plan(|p, x| vec![p - x, x.index_select(0, &x.i64()).sum()]),
+        ] {
+            assert!(!kept.is_overwritten(0) || kept.outputs[0] != Output::Donated(0), "{kept}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_overwritten_when_all_have_read_them_and_only_if_they_are_given_away() {
+        let mut early = plan(|p, x| vec![p - x, p * x]);
+        let [first, second] = early.graph.outputs[..] else { unreachable!("two outputs") };
+        early.layouts.swap(first.0 as usize, second.0 as usize);
+        assert!(early.verify().is_err_and(|error| error.contains("holds something else")));
+
+        let mut kept = plan(|p, x| vec![p - x]);
+        kept.donors = 0;
+        assert!(kept.verify().is_err_and(|error| error.contains("writes")));
+
+        let fails = plan(|p, x| vec![p - x]);
+        let mut failing = plan(|p, x| vec![p - x, x.index_select(0, &x.i64())]);
+        let y = failing.graph.outputs[0];
+        failing.layouts[y.0 as usize] = *fails.layout(fails.graph.outputs[0]);
+        assert!(failing.verify().is_err_and(|error| error.contains("may fail")));
+    }
+}
