@@ -22,7 +22,7 @@ const MAX_OPERANDS: usize = 4;
 /// (bench `chain`).
 const REUSED_BYTES: usize = 32 << 10;
 /// The least elements that a thread of its own computes: some 10 us.
-const SHARED: usize = 1 << 15;
+pub(super) const SHARED: usize = 1 << 15;
 
 /// Computes a body on tensors; splats yield a splat, and the memory of `dying` inputs may be overwritten.
 pub(super) fn run(

@@ -166,6 +166,24 @@ fn own_block(x: &Tensor, spec: &Spec) -> Option<Storage> {
     x.is_unique().then(|| array.reusable(spec.bytes()).cloned()).flatten()
 }
 
+/// The elements of `new` in the memory of `old`, which has as many bytes, if nobody else sees that; otherwise `new`.
+pub(crate) fn written_over(old: &Tensor, new: &Tensor) -> Tensor {
+    let (Some(from), Some(to)) = (new.concrete(), old.concrete()) else { return new.clone() };
+    // A program may have written it there already: then the two handles are on one block.
+    let spec = new.spec();
+    if from.ptr(spec.dtype) == to.ptr(spec.dtype) {
+        return new.clone();
+    }
+    match own_block(old, spec) {
+        None => new.clone(),
+        Some(storage) => {
+            // SAFETY: the block has room for all elements, and nobody else sees it.
+            unsafe { transpose::copy(&Operand::of(new), storage.data()) };
+            Tensor::from_storage(*spec, storage)
+        }
+    }
+}
+
 /// A tensor whose elements `fill` writes, row-major without gaps.
 #[inline(always)]
 pub(crate) fn build(spec: Spec, fill: impl FnOnce(*mut u8)) -> Tensor {
