@@ -11,6 +11,8 @@ use super::lower::{Code, Line};
 use super::program::{Home, Program};
 use super::{Run, Running};
 use crate::exec::cpu::jit::{Graph, Kernel, Lane, Recording, Value, Width, width};
+#[cfg(debug_assertions)]
+use crate::exec::cpu::scratch::Scratch;
 use crate::tensor::{Bits, DType};
 
 /// The lines that are worth compiling: a single one is such a loop already.
@@ -235,9 +237,9 @@ impl Running<'_> {
             unsafe { self.interpret(group, n) };
         }
         #[cfg(debug_assertions)]
-        for (place, expected) in expected {
+        for (place, expected) in expected.iter() {
             // SAFETY: the group has just written the place.
-            unsafe { self.compare(place, expected.as_ptr().cast(), n) };
+            unsafe { self.compare(*place, expected.as_ptr().cast(), n) };
         }
     }
 
@@ -256,13 +258,15 @@ impl Running<'_> {
     /// # Safety
     /// The places of the group have `n` elements.
     #[cfg(debug_assertions)]
-    unsafe fn interpreted(&self, group: &Range<usize>, n: usize) -> Vec<(u16, Vec<u64>)> {
+    unsafe fn interpreted(&self, group: &Range<usize>, n: usize) -> Scratch<(u16, Scratch<u64>)> {
         let native = &self.program.native;
         let instructions = &self.program.instructions[group.clone()];
-        let room = |place: u16| vec![0_u64; (n * native.dtypes[place as usize].size()).div_ceil(8)];
-        let mut made: Vec<(u16, Vec<u64>)> =
+        // From the pool, so that checked kernels allocate no more than others.
+        let room =
+            |place: u16| Scratch::filled((n * native.dtypes[place as usize].size()).div_ceil(8), 0_u64);
+        let mut made: Scratch<(u16, Scratch<u64>)> =
             native.written(self.program, group).map(|place| (place, room(place))).collect();
-        let mut read: Vec<(u16, Vec<u64>)> = Vec::new();
+        let mut read: Scratch<(u16, Scratch<u64>)> = Scratch::with_room(0);
         for instruction in instructions {
             for &place in &instruction.x[..instruction.count as usize] {
                 let is_made = instructions.iter().any(|i| i.y == place);
@@ -275,8 +279,8 @@ impl Running<'_> {
                 }
             }
         }
-        let mut before = Vec::new();
-        for (place, memory) in made.iter_mut().chain(&mut read) {
+        let mut before = Scratch::with_room(0);
+        for (place, memory) in made.iter_mut().chain(read.iter_mut()) {
             before.push((*place, self.at(*place)));
             // SAFETY: a place of the program; the memory lives until the place is pointed back.
             unsafe { self.set(*place, memory.as_mut_ptr().cast()) };
@@ -284,7 +288,7 @@ impl Running<'_> {
         // SAFETY: the caller's promise, and what was made above.
         unsafe {
             self.interpret(group, n);
-            before.into_iter().for_each(|(place, to)| self.set(place, to));
+            before.iter().for_each(|&(place, to)| self.set(place, to));
         }
         made
     }
