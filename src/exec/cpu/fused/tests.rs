@@ -99,21 +99,20 @@ fn an_output_of_an_early_phase_may_not_lie_over_what_a_later_one_reads() {
 fn machine_code_has_the_bits_of_the_interpreter_over_its_operands_too() {
     use crate::exec::cpu::jit::with_jit;
     // Great angles are left to the interpreter, which then finds the operands as they were.
-    let angles = |x: &[Tensor]| {
+    fn angles(x: &[Tensor]) -> Vec<Tensor> {
         let y = (&x[0] * 2.0).sin() + &x[1];
         vec![&x[0] * &y + 1.0, y]
-    };
-    let plain = |x: &[Tensor]| {
-        let y = x[0].lt(&x[1]).where_(&x[0].exp(), &x[1].tanh());
+    }
+    fn plain(x: &[Tensor]) -> Vec<Tensor> {
+        let y = x[0].lt(&x[1]).where_(x[0].exp(), x[1].tanh());
         vec![y.ge(0.5).logical_not().f32() - &x[1], &y * &x[0]]
-    };
+    }
     let n = 1300;
     let spec = spec(&[n], DType::F32);
     let x = [randn(1, &[n]), randn(2, &[n])];
     let far = (&x[0] * &x[0].gt(1.5).where_(1e8, 1.0), x[1].clone());
     let far = [far.0, far.1];
-    let functions: [&dyn Fn(&[Tensor]) -> Vec<Tensor>; 2] = [&angles, &plain];
-    for (f, x) in functions.into_iter().flat_map(|f| [(f, &x), (f, &far)]) {
+    for (f, x) in [(angles as fn(&[Tensor]) -> Vec<Tensor>, &x), (angles, &far), (plain, &x), (plain, &far)] {
         with_kernel(&[spec, spec], f, |fused| {
             assert_eq!(fused.outputs().len(), 2);
             for isa in Isa::available() {

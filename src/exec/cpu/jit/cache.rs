@@ -8,10 +8,16 @@ use super::{Graph, Kernel, Width};
 /// Kernels that are kept, some ten KiB each; programs keep theirs as long as they live.
 const KEPT: usize = 256;
 
-/// Kernels by what they compute, and when each was last asked for.
+/// Kernels by what they compute.
 struct Cache {
-    kernels: HashMap<(Graph, Width), (Option<Arc<Kernel>>, u64)>,
+    kernels: HashMap<(Graph, Width), Known>,
     now: u64,
+}
+
+/// A kernel, none if it cannot be made, and when it was last asked for.
+struct Known {
+    kernel: Option<Arc<Kernel>>,
+    used: u64,
 }
 
 static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
@@ -26,18 +32,18 @@ pub(super) fn find_or_make(
     let cache = cache.get_or_insert_with(|| Cache { kernels: HashMap::new(), now: 0 });
     cache.now += 1;
     let key = (graph, width);
-    if let Some((kernel, used)) = cache.kernels.get_mut(&key) {
-        *used = cache.now;
-        return kernel.clone();
+    if let Some(known) = cache.kernels.get_mut(&key) {
+        known.used = cache.now;
+        return known.kernel.clone();
     }
     if cache.kernels.len() >= KEPT {
-        let mut times: Vec<u64> = cache.kernels.values().map(|(_, used)| *used).collect();
+        let mut times: Vec<u64> = cache.kernels.values().map(|known| known.used).collect();
         // The half that was used longest ago goes at once, so that this is done seldom.
         let (_, middle, _) = times.select_nth_unstable(KEPT / 2);
         let middle = *middle;
-        cache.kernels.retain(|_, (_, used)| *used > middle);
+        cache.kernels.retain(|_, known| known.used > middle);
     }
     let kernel = make(&key.0, width).map(Arc::new);
-    cache.kernels.insert(key, (kernel.clone(), cache.now));
+    cache.kernels.insert(key, Known { kernel: kernel.clone(), used: cache.now });
     kernel
 }

@@ -4,7 +4,7 @@
 //! is written in are replaced by what the machine has for them, with the same bits.
 
 use std::cell::{Cell, RefCell};
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 /// A node's place in a graph.
 pub(super) type Id = u32;
@@ -173,8 +173,8 @@ impl Op {
                     Op::Compare(Relation::Le) => u64::from(x <= y),
                     Op::Compare(Relation::Eq) => u64::from(x == y),
                     Op::Compare(Relation::Ne) => u64::from(x != y),
-                    Op::Compare(Relation::NotLt) => u64::from(!(x < y)),
-                    Op::Compare(Relation::NotLe) => u64::from(!(x <= y)),
+                    Op::Compare(Relation::NotLt) => 1 - u64::from(x < y),
+                    Op::Compare(Relation::NotLe) => 1 - u64::from(x <= y),
                     _ => unreachable!("{self:?} is not arithmetic"),
                 }
             }};
@@ -411,9 +411,9 @@ impl Arena {
 
 /// Where `node` is in the table, or would be.
 fn slot(table: &[u32], nodes: &[Node], node: &Node) -> usize {
-    let mut hasher = BuildHasherDefault::<Multiply>::default();
-    let hash = std::hash::BuildHasher::hash_one(&mut hasher, node);
-    let mut at = (hash >> 32) as usize % table.len();
+    let mut hasher = Multiply(0);
+    node.hash(&mut hasher);
+    let mut at = (hasher.0 >> 32) as usize % table.len();
     while table[at] != 0 && nodes[table[at] as usize - 1] != *node {
         at = (at + 1) % table.len();
     }
@@ -421,7 +421,6 @@ fn slot(table: &[u32], nodes: &[Node], node: &Node) -> usize {
 }
 
 /// A quick hash, for keys that nobody chooses.
-#[derive(Default)]
 struct Multiply(u64);
 
 impl Hasher for Multiply {
