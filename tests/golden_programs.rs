@@ -160,6 +160,7 @@ fn programs_agree_when_they_are_compiled() {
         let stats = compiled.stats();
         let expected = if ASKING.contains(name) { (0, 3) } else { (2, 0) };
         assert_eq!((stats.hits, stats.direct), expected, "{name}: {stats:?}");
+        assert!(stats.packing() <= 1.1, "{name}: {stats:?}");
     }
     assert!(wrong.is_empty(), "{} results differ:\n{}", wrong.len(), wrong.join("\n"));
 }

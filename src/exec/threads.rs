@@ -359,16 +359,32 @@ impl Drop for Closing {
 mod tests {
     use super::*;
 
+    /// How often each of some parts was done.
+    struct Done(Vec<AtomicUsize>);
+
+    impl Done {
+        fn none(parts: usize) -> Done {
+            Done((0..parts).map(|_| AtomicUsize::new(0)).collect())
+        }
+
+        fn count(&self, part: usize) {
+            self.0[part].fetch_add(1, Ordering::Relaxed);
+        }
+
+        #[track_caller]
+        fn assert_each(&self, times: usize) {
+            let done: Vec<usize> = self.0.iter().map(|done| done.load(Ordering::Relaxed)).collect();
+            assert!(done.iter().all(|done| *done == times), "{done:?}");
+        }
+    }
+
     #[test]
     fn every_part_is_done_once_whatever_the_number_of_threads() {
         for n in [1, 2, 3, 8] {
             for parts in [0, 1, 2, 7, 1000] {
-                let done: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
-                with_threads(n, || for_each(parts, |part| drop(done[part].fetch_add(1, Ordering::Relaxed))));
-                assert!(
-                    done.iter().all(|times| times.load(Ordering::Relaxed) == 1),
-                    "{n} threads, {parts} parts"
-                );
+                let done = Done::none(parts);
+                with_threads(n, || for_each(parts, |part| done.count(part)));
+                done.assert_each(1);
             }
         }
     }
@@ -376,24 +392,22 @@ mod tests {
     #[test]
     fn ranges_cover_everything_once() {
         for (len, least) in [(0, 1), (1, 1), (10, 3), (1000, 1), (1000, 999), (7, 0)] {
-            let seen: Vec<AtomicUsize> = (0..len).map(|_| AtomicUsize::new(0)).collect();
-            let count =
-                |range: Range<usize>| range.for_each(|i| drop(seen[i].fetch_add(1, Ordering::Relaxed)));
-            with_threads(3, || for_ranges(len, least, count));
-            assert!(seen.iter().all(|times| times.load(Ordering::Relaxed) == 1), "{len} by {least}");
+            let done = Done::none(len);
+            with_threads(3, || for_ranges(len, least, |range| range.for_each(|i| done.count(i))));
+            done.assert_each(1);
         }
     }
 
     #[test]
     fn sections_in_sections_and_of_several_threads_end() {
-        let total = AtomicUsize::new(0);
-        let inner = |_| for_each(10, |part| drop(total.fetch_add(part, Ordering::Relaxed)));
+        let done = Done::none(10);
+        let section = |_| for_each(10, |part| done.count(part));
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| with_threads(3, || (0..50).for_each(|_| for_each(5, inner))));
+                scope.spawn(|| with_threads(3, || (0..50).for_each(|_| for_each(5, section))));
             }
         });
-        assert_eq!(total.into_inner(), 4 * 50 * 5 * 45);
+        done.assert_each(4 * 50 * 5);
     }
 
     #[test]
@@ -405,18 +419,18 @@ mod tests {
             let payload = caught.expect_err("it panics");
             assert_eq!(payload.downcast_ref(), Some(&format!("part {at} on purpose")));
         }
-        let done = AtomicUsize::new(0);
-        with_threads(2, || for_each(100, |_| drop(done.fetch_add(1, Ordering::Relaxed))));
-        assert_eq!(done.into_inner(), 100);
+        let done = Done::none(100);
+        with_threads(2, || for_each(100, |part| done.count(part)));
+        done.assert_each(1);
     }
 
     #[test]
     fn workers_wake_after_they_slept() {
         for _ in 0..3 {
             std::thread::sleep(2 * SPIN);
-            let done = AtomicUsize::new(0);
-            with_threads(2, || for_each(8, |_| drop(done.fetch_add(1, Ordering::Relaxed))));
-            assert_eq!(done.into_inner(), 8);
+            let done = Done::none(8);
+            with_threads(2, || for_each(8, |part| done.count(part)));
+            done.assert_each(1);
         }
     }
 

@@ -42,21 +42,35 @@ impl OwnKey {
 }
 
 /// What a visitor meets, in its order; a function that shows the arguments of a call to one.
-pub(crate) type Visit<'a> = &'a dyn Fn(&mut dyn Visitor);
+pub(crate) type Visit<'v, 'a> = &'v dyn Fn(&mut dyn Visitor<'a>);
 
 impl Signature {
     /// The signature of some arguments.
-    pub(crate) fn of(visit: Visit<'_>) -> Signature {
+    pub(crate) fn of<'a>(visit: Visit<'_, 'a>) -> Signature {
         let mut signature = Signature::default();
         visit(&mut signature);
         signature
     }
 
     /// Whether the arguments have this signature; their leaves are added to `leaves`.
-    pub(crate) fn matches(&self, visit: Visit<'_>, leaves: &mut Vec<Tensor>) -> bool {
+    pub(crate) fn matches<'a>(&self, visit: Visit<'_, 'a>, leaves: &mut Vec<&'a Tensor>) -> bool {
         let mut compare = Compare { expected: &self.0, same: true, leaves };
         visit(&mut compare);
         compare.same && compare.expected.is_empty()
+    }
+
+    /// How many leaves the first argument has.
+    pub(crate) fn leaves_of_first(&self) -> usize {
+        let mut depth = 0;
+        let first = self.0.iter().take_while(|event| {
+            match event {
+                Event::Enter(_) => depth += 1,
+                Event::Leave => depth -= 1,
+                Event::Leaf(_) | Event::Fixed(_) => {}
+            }
+            depth > 0
+        });
+        first.filter(|event| matches!(event, Event::Leaf(_))).count()
     }
 
     /// Whether the other is the same signature.
@@ -123,6 +137,11 @@ impl Signature {
         for (depth, key) in keys.into_iter().enumerate() {
             let written = match key {
                 OwnKey::Index(i) if depth == 0 => write!(path, " {i}"),
+                // No argument, but what the user's own function says of them.
+                OwnKey::Named(..) if depth == 0 => {
+                    path.clear();
+                    write!(path, "what `signature` yields")
+                }
                 OwnKey::Index(i) => write!(path, "[{i}]"),
                 OwnKey::Named(".", name) => write!(path, ".{name}"),
                 OwnKey::Named(_, name) => write!(path, "[{name:?}]"),
@@ -153,7 +172,7 @@ impl Event {
     }
 }
 
-impl Visitor for Signature {
+impl Visitor<'_> for Signature {
     fn leaf(&mut self, leaf: &Tensor) {
         self.0.push(Event::Leaf(*leaf.spec()));
     }
@@ -169,14 +188,14 @@ impl Visitor for Signature {
 }
 
 /// Holds arguments against a signature.
-struct Compare<'a> {
+struct Compare<'s, 'a> {
     /// What is still to come.
-    expected: &'a [Event],
+    expected: &'s [Event],
     same: bool,
-    leaves: &'a mut Vec<Tensor>,
+    leaves: &'s mut Vec<&'a Tensor>,
 }
 
-impl Compare<'_> {
+impl Compare<'_, '_> {
     #[inline]
     fn next(&mut self, same: impl FnOnce(&Event) -> bool) {
         match self.expected.split_first() {
@@ -186,10 +205,10 @@ impl Compare<'_> {
     }
 }
 
-impl Visitor for Compare<'_> {
-    fn leaf(&mut self, leaf: &Tensor) {
+impl<'a> Visitor<'a> for Compare<'_, 'a> {
+    fn leaf(&mut self, leaf: &'a Tensor) {
         self.next(|event| matches!(event, Event::Leaf(spec) if spec == leaf.spec()));
-        self.leaves.push(leaf.clone());
+        self.leaves.push(leaf);
     }
     fn enter(&mut self, key: Key<'_>) {
         self.next(|event| matches!(event, Event::Enter(own) if own.is(key)));

@@ -22,7 +22,7 @@ const MAX_OPERANDS: usize = 4;
 /// (bench `chain`).
 const REUSED_BYTES: usize = 32 << 10;
 /// The least elements that a thread of its own computes: some 10 us.
-const SHARED: usize = 1 << 15;
+pub(super) const SHARED: usize = 1 << 15;
 
 /// Computes a body on tensors; splats yield a splat, and the memory of `dying` inputs may be overwritten.
 pub(super) fn run(
@@ -93,6 +93,9 @@ unsafe fn compute_unchecked(body: &dyn Body, x: &[Operand], y: &Destination) {
     let domain = x[x.len() - 1].dtype;
     let job = Job { body, x, domain, y };
     let n = y.spec.shape.numel();
+    if n == 0 {
+        return;
+    }
     let mut pointers = [std::ptr::null(); MAX_OPERANDS];
     for (pointer, x) in pointers.iter_mut().zip(x) {
         *pointer = x.ptr;
@@ -217,7 +220,7 @@ impl Job<'_> {
         if x.contiguous && !converted {
             return Feed::Direct(x.ptr);
         }
-        if !x.is_repeated() || range.is_empty() {
+        if !x.is_repeated() {
             return read();
         }
         let (mut one, mut size) = (Bits([0; 8]), x.dtype.size());

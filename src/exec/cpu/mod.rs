@@ -9,6 +9,8 @@ pub(crate) mod fused;
 mod gemm;
 mod indexed;
 pub(crate) mod isa;
+#[cfg(target_arch = "x86_64")]
+mod jit;
 mod job;
 pub(crate) mod lanes;
 mod map;
@@ -162,6 +164,24 @@ fn repeated(kernel: &Kernel<'_>, x: &[&Tensor], spec: &Spec) -> Result<Option<Te
 fn own_block(x: &Tensor, spec: &Spec) -> Option<Storage> {
     let array = x.concrete().expect("kernels run on concrete tensors");
     x.is_unique().then(|| array.reusable(spec.bytes()).cloned()).flatten()
+}
+
+/// The elements of `new` in the memory of `old`, which has as many bytes, if nobody else sees that; otherwise `new`.
+pub(crate) fn written_over(old: &Tensor, new: &Tensor) -> Tensor {
+    let (Some(from), Some(to)) = (new.concrete(), old.concrete()) else { return new.clone() };
+    // A program may have written it there already: then the two handles are on one block.
+    let spec = new.spec();
+    if from.ptr(spec.dtype) == to.ptr(spec.dtype) {
+        return new.clone();
+    }
+    match own_block(old, spec) {
+        None => new.clone(),
+        Some(storage) => {
+            // SAFETY: the block has room for all elements, and nobody else sees it.
+            unsafe { transpose::copy(&Operand::of(new), storage.data()) };
+            Tensor::from_storage(*spec, storage)
+        }
+    }
 }
 
 /// A tensor whose elements `fill` writes, row-major without gaps.

@@ -114,6 +114,10 @@ struct Groups<'a> {
     roles: Vec<Role>,
     /// Who read each value so far.
     readers: HashMap<Id, Readers>,
+    /// What the last step that acts yields: the next one comes after it, as if it read that.
+    acted: Option<Id>,
+    /// Whether each value is computed a second time, late.
+    again: Vec<bool>,
 }
 
 /// Steps that read a value.
@@ -135,6 +139,8 @@ impl<'a> Groups<'a> {
         for (id, tensor) in &graph.captured {
             literal[id.0 as usize] = tensor.concrete().and_then(|array| array.splat()).copied();
         }
+        let mut again = vec![false; values];
+        graph.again.iter().for_each(|id| again[id.0 as usize] = true);
         let roles = graph.steps.iter().map(|step| role::role(graph, step)).collect();
         Groups {
             graph,
@@ -145,6 +151,8 @@ impl<'a> Groups<'a> {
             literal,
             roles,
             readers: HashMap::new(),
+            acted: None,
+            again,
         }
     }
 
@@ -177,7 +185,12 @@ impl<'a> Groups<'a> {
             return self.start(step, None);
         }
         let mut candidates: Vec<usize> = inputs.iter().filter_map(|id| self.maker(*id)).collect();
-        candidates.extend(self.siblings(step));
+        if self.again[output.0 as usize] {
+            // What it reads was computed early; it joins what is computed late.
+            candidates.retain(|&group| self.is_again(group));
+        } else {
+            candidates.extend(self.siblings(step));
+        }
         // The latest first: it is the one whose values are still in the cache.
         candidates.sort_unstable_by_key(|&group| std::cmp::Reverse(self.last(group)));
         candidates.dedup();
@@ -209,6 +222,12 @@ impl<'a> Groups<'a> {
         steps.filter(|_| self.roles[step].computes()).map(|step| self.group_of[step]).collect()
     }
 
+    /// Whether a group has a value that is computed a second time.
+    fn is_again(&self, group: usize) -> bool {
+        let mut outputs = self.groups[group].steps.iter().flat_map(|&step| &self.graph.steps[step].outputs);
+        outputs.any(|id| self.again[id.0 as usize])
+    }
+
     /// A group of its own.
     fn start(&mut self, step: usize, fit: Option<(Space, Extent)>) {
         self.group_of.push(self.groups.len());
@@ -235,6 +254,10 @@ impl<'a> Groups<'a> {
                     self.groups[maker].readers.push(step);
                 }
             }
+        }
+        if step_of.op.acts() {
+            self.groups[group].inputs.extend(self.acted);
+            self.acted = step_of.outputs.first().copied();
         }
         self.groups[group].steps.push(step);
         step_of.outputs.iter().for_each(|id| self.extent[id.0 as usize] = extent);

@@ -77,7 +77,7 @@ fn hold(graph: &Graph, inputs: &[Tensor]) {
     for (pass, keeps) in &PASSES {
         hold_pass(pass, *keeps, graph, inputs);
     }
-    let all = optimize(graph.clone());
+    let all = optimize(graph.clone(), crate::graph::Wanted::default());
     let told = || format!("{graph}\nbecame\n{all}");
     assert_equal(&after, &all.replay(inputs).expect("a run"), Keeps::Rounding, told);
 }
@@ -90,7 +90,7 @@ fn hold_exact(graph: &Graph, inputs: &[Tensor]) {
     }
     let order = [DCE, FOLD, CSE, SIMPLIFY, ONE_HOT, FOLD, CSE, DCE];
     order.iter().fold(graph.clone(), |graph, pass| hold_pass(pass, Keeps::Bits, &graph, inputs));
-    optimize(graph.clone());
+    optimize(graph.clone(), crate::graph::Wanted::default());
 }
 
 fn hold_pass(pass: &Pass, keeps: Keeps, graph: &Graph, inputs: &[Tensor]) -> Graph {
@@ -435,7 +435,7 @@ fn parts_that_overlap_or_leave_gaps_are_added_right() {
 fn the_passes_have_names() {
     assert_eq!(
         names(),
-        ["dce", "fold", "cse", "sums", "powers", "simplify", "one_hot", "scatter_into", "fuse"]
+        ["dce", "fold", "cse", "sums", "powers", "simplify", "one_hot", "scatter_into", "recompute", "fuse"]
     );
     // That of the last is held in its own tests.
     assert!(SIMPLER.iter().all(|pass| PASSES.iter().any(|(held, _)| held.name == pass.name)));

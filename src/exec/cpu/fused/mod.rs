@@ -5,14 +5,20 @@
 //! | `lower` | steps as lines over registers, in phases |
 //! | `program` | lines as instructions over places: which memory they are |
 //! | `feed` | how the tiles of an operand are had |
+//! | `native` | lines that are compiled to machine code together, on x86-64 |
 //! | `turns` | columns folded by several threads |
 //!
 //! The space is gone over in tiles whose intermediate values stay in the first-level cache. An instruction is one
-//! call of an operation's own SIMD loop over a tile. Where rows are short, a tile is several whole rows, so that the
+//! call of an operation's own SIMD loop over a tile, or a loop that was compiled for several of them. Where rows are short, a tile is several whole rows, so that the
 //! cost of a call (some 10 ns) is shared; where they are longer than a tile, each phase goes over the row in tiles.
 
 mod feed;
 mod lower;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "interpreted.rs"]
+mod native;
+#[cfg(target_arch = "x86_64")]
+mod native;
 mod program;
 #[cfg(test)]
 mod tests;
@@ -106,6 +112,7 @@ const SHARED: usize = 1 << 16;
 /// A fused kernel under way, or what a thread does of it.
 struct Running<'a> {
     program: &'a Program,
+    kernels: &'a native::Kernels,
     cut: Cut,
     x: &'a [Operand],
     y: &'a [Destination],
@@ -142,6 +149,7 @@ impl<'a> Running<'a> {
         let block = Storage::with_bytes(table_at + program.places.len() * size_of::<*mut u8>());
         let mut run = Running {
             program,
+            kernels: program.native.kernels(program),
             cut,
             x,
             y,
@@ -186,7 +194,8 @@ impl<'a> Running<'a> {
             }
             for input in (0..self.x.len()).filter(over) {
                 debug_assert!(program.may_overwrite(input, number), "output {number} over operand {input}");
-                self.spilled |= u64::from(program.made_too_early(input, number)) << number;
+                let too_early = program.made_too_early(self.kernels, input, number);
+                self.spilled |= u64::from(too_early) << number;
             }
         }
     }
@@ -240,12 +249,13 @@ impl<'a> Running<'a> {
         let in_one = inner <= step;
         // SAFETY: the tiles lie in the space.
         unsafe {
-            for instruction in &self.program.instructions[phase.head.clone()] {
+            self.instructions(phase.head.clone(), whole.rows, |at| {
+                let instruction = &self.program.instructions[at];
                 match instruction.run {
                     Run::Spread(size) => self.spread(instruction, size, whole.rows, inner.min(step)),
                     _ => self.compute(instruction, whole.rows),
                 }
-            }
+            });
             if phase.body.is_empty() {
                 return;
             }
@@ -284,7 +294,8 @@ impl<'a> Running<'a> {
             for &place in &phase.moves {
                 self.move_along(phase, place, tile);
             }
-            for instruction in &self.program.instructions[phase.body.clone()] {
+            self.instructions(phase.body.clone(), n, |at| {
+                let instruction = &self.program.instructions[at];
                 match instruction.run {
                     Run::FoldRow { fold, dtype, .. } if in_one => {
                         let (x, y) = (self.at(instruction.x[0]), self.at(instruction.y));
@@ -296,7 +307,7 @@ impl<'a> Running<'a> {
                     }
                     _ => self.compute(instruction, n),
                 }
-            }
+            });
             if self.spilled != 0 {
                 self.copy_spilled(phase, tile);
             }
