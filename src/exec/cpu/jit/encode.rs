@@ -310,3 +310,110 @@ impl Code {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(write: impl FnOnce(&mut Code)) -> Vec<u8> {
+        let mut code = Code::default();
+        write(&mut code);
+        code.bytes
+    }
+
+    fn form(map: u8, prefix: u8, opcode: u8, w: bool) -> Form {
+        Form { map, prefix, opcode, w }
+    }
+
+    /// `base + rax * 2^scale + offset`.
+    fn indexed(base: Gpr, scale: u8, offset: i32) -> Rm {
+        Rm::Memory(Memory { base, index: Gpr::Rax, scale, offset })
+    }
+
+    // What LLVM's assembler makes of the instruction in the comment.
+
+    #[test]
+    fn instructions_of_avx2_are_those_of_an_assembler() {
+        let vex = |form, reg, v, rm| bytes(|code| code.vex(form, Length::Ymm, reg, v, rm));
+        // vaddps ymm1, ymm2, ymm3
+        assert_eq!(vex(form(1, 0, 0x58, false), 1, 2, Rm::Reg(3)), [0xc5, 0xec, 0x58, 0xcb]);
+        // vaddpd ymm9, ymm10, [rdx + 32]
+        let near = Rm::Memory(Memory::at(Gpr::Rdx, 32));
+        assert_eq!(vex(form(1, 1, 0x58, false), 9, 10, near), [0xc5, 0x2d, 0x58, 0x4a, 0x20]);
+        // vmulps ymm12, ymm1, ymm13
+        assert_eq!(vex(form(1, 0, 0x59, false), 12, 1, Rm::Reg(13)), [0xc4, 0x41, 0x74, 0x59, 0xe5]);
+        // vfmadd213pd ymm1, ymm2, [rsp + 64]
+        let slot = Rm::Memory(Memory::at(Gpr::Rsp, 64));
+        let expected = [0xc4, 0xe2, 0xed, 0xa8, 0x4c, 0x24, 0x40];
+        assert_eq!(vex(form(2, 1, 0xa8, true), 1, 2, slot), expected);
+        // vmaskmovps [r8 + rax * 4], ymm15, ymm9
+        let expected = [0xc4, 0x42, 0x05, 0x2e, 0x0c, 0x80];
+        assert_eq!(vex(form(2, 1, 0x2e, false), 9, 15, indexed(Gpr::R8, 2, 0)), expected);
+        // vpsrlq ymm3, ymm12, 52, but for its last byte
+        assert_eq!(vex(form(1, 1, 0x73, false), 2, 3, Rm::Reg(12)), [0xc4, 0xc1, 0x65, 0x73, 0xd4]);
+        // vextracti128 xmm9, ymm3, 1, but for its last byte
+        assert_eq!(vex(form(3, 1, 0x39, false), 3, 0, Rm::Reg(9)), [0xc4, 0xc3, 0x7d, 0x39, 0xd9]);
+        // kandw k1, k2, k3
+        assert_eq!(vex(form(1, 0, 0x41, false), 1, 2, Rm::Reg(3)), [0xc5, 0xec, 0x41, 0xcb]);
+        // vmovq r13, xmm9
+        let moved = bytes(|code| code.vex(form(1, 1, 0x7e, true), Length::Xmm, 9, 0, Rm::Reg(13)));
+        assert_eq!(moved, [0xc4, 0x41, 0xf9, 0x7e, 0xcd]);
+    }
+
+    #[test]
+    fn instructions_of_avx512_are_those_of_an_assembler() {
+        let plain = Evex { mask: 0, zeroing: false, broadcast: false, unit: 64 };
+        let evex = |form, reg, v, rm, evex| bytes(|code| code.evex(form, Length::Zmm, reg, v, rm, evex));
+        // vaddps zmm17, zmm2, zmm30
+        let expected = [0x62, 0x81, 0x6c, 0x48, 0x58, 0xce];
+        assert_eq!(evex(form(1, 0, 0x58, false), 17, 2, Rm::Reg(30), plain), expected);
+        // vmulpd zmm1, zmm20, [rdx + 8] to all
+        let all = Evex { broadcast: true, unit: 8, ..plain };
+        let expected = [0x62, 0xf1, 0xdd, 0x50, 0x59, 0x4a, 0x01];
+        assert_eq!(evex(form(1, 1, 0x59, true), 1, 20, Rm::Memory(Memory::at(Gpr::Rdx, 8)), all), expected);
+        // vmulps zmm1, zmm20, [rdx + 1024] to all
+        let far = Rm::Memory(Memory::at(Gpr::Rdx, 1024));
+        let expected = [0x62, 0xf1, 0x5c, 0x50, 0x59, 0x8a, 0x00, 0x04, 0x00, 0x00];
+        assert_eq!(evex(form(1, 0, 0x59, false), 1, 20, far, Evex { unit: 4, ..all }), expected);
+        // vmovups [r9 + rax * 4 + 64] where k7, zmm31
+        let masked = Evex { mask: 7, ..plain };
+        let expected = [0x62, 0x41, 0x7c, 0x4f, 0x11, 0x7c, 0x81, 0x01];
+        assert_eq!(evex(form(1, 0, 0x11, false), 31, 0, indexed(Gpr::R9, 2, 64), masked), expected);
+        // vmovups zmm8, [rbx + rax * 4] where k7, else 0
+        let zeroing = Evex { zeroing: true, ..masked };
+        let expected = [0x62, 0x71, 0x7c, 0xcf, 0x10, 0x04, 0x83];
+        assert_eq!(evex(form(1, 0, 0x10, false), 8, 0, indexed(Gpr::Rbx, 2, 0), zeroing), expected);
+        // vptestnmd k1, zmm5, [rdx + 4] to all
+        let expected = [0x62, 0xf2, 0x56, 0x58, 0x27, 0x4a, 0x01];
+        let memory = Rm::Memory(Memory::at(Gpr::Rdx, 4));
+        assert_eq!(evex(form(2, 2, 0x27, false), 1, 5, memory, Evex { unit: 4, ..all }), expected);
+        // kmovw k7, [rdx + r15 * 2 - 128]
+        let mask = Memory { base: Gpr::Rdx, index: Gpr::R15, scale: 1, offset: -128 };
+        let moved = bytes(|code| code.vex(form(1, 0, 0x90, false), Length::Xmm, 7, 0, Rm::Memory(mask)));
+        assert_eq!(moved, [0xc4, 0xa1, 0x78, 0x90, 0x7c, 0x7a, 0x80]);
+    }
+
+    #[test]
+    fn other_instructions_are_those_of_an_assembler() {
+        // mov r14, [rdi + 1000]
+        let loaded = bytes(|code| code.load(Gpr::R14, Memory::at(Gpr::Rdi, 1000)));
+        assert_eq!(loaded, [0x4c, 0x8b, 0xb7, 0xe8, 0x03, 0x00, 0x00]);
+        // lea rsp, [rbp - 40]
+        let address = bytes(|code| code.address(Gpr::Rsp, Memory::at(Gpr::Rbp, -40)));
+        assert_eq!(address, [0x48, 0x8d, 0x65, 0xd8]);
+        // mov r13b, [r14 + r12 - 1]
+        let last = Memory { base: Gpr::R14, index: Gpr::R12, scale: 0, offset: -1 };
+        // With a bit that means nothing for a byte.
+        assert_eq!(bytes(|code| code.load_byte(Gpr::R13, last)), [0x4f, 0x8a, 0x6c, 0x26, 0xff]);
+        // shl r13, 8
+        assert_eq!(bytes(|code| code.shift_left(Gpr::R13, 8)), [0x49, 0xc1, 0xe5, 0x08]);
+        let forth_and_back = bytes(|code| {
+            let forth = code.jump_if(Condition::NotZero);
+            code.ret();
+            code.land(forth);
+            let back = code.jump();
+            code.aim(back, 0);
+        });
+        assert_eq!(forth_and_back, [0x0f, 0x85, 1, 0, 0, 0, 0xc3, 0xe9, 0xf4, 0xff, 0xff, 0xff]);
+    }
+}

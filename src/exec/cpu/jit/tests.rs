@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::exec::cpu::isa::with_isa;
-use crate::exec::expr::{BinaryOp, Expr, UnaryOp};
+use crate::exec::expr::{BinaryOp, Expr, Sym, UnaryOp};
 use crate::exec::math::num::{Float, Num};
-use crate::exec::scalar::Scalar;
+use crate::exec::scalar::{Mask, Scalar};
 
 const UNARY: [UnaryOp; 28] = {
     use UnaryOp::*;
@@ -123,4 +123,112 @@ fn functions_of_f32_have_the_bits_of_the_loops() {
 #[test]
 fn functions_of_f64_have_the_bits_of_the_loops() {
     check_all::<f64>();
+}
+
+#[test]
+fn more_values_than_registers_are_saved_and_restored() {
+    // All factors are there before the first is used, the last one first; so are all truth values.
+    let factors = Expr::record(1, |x| {
+        let factors: Vec<_> = (1..60).map(|i| x[0] * Sym::literal(f64::from(i)) + x[0].sqrt()).collect();
+        factors.iter().rev().fold(x[0], |sum, factor| sum.mul_add(Sym::literal(0.5), *factor))
+    });
+    let truths = Expr::record(1, |x| {
+        let truths: Vec<_> = (0..20).map(|i| x[0].lt(Sym::literal(f64::from(i) - 10.0))).collect();
+        truths
+            .into_iter()
+            .rev()
+            .fold(x[0], |sum, truth| Sym::select(truth, sum + sum, sum - Sym::literal(1.0)))
+    });
+    for expr in [factors, truths] {
+        check::<f32>(&expr, &[numbers(3)], |_| false);
+        check::<f64>(&expr, &[numbers(3)], |_| false);
+    }
+}
+
+/// Numbers and truth values in, and both out; the first output may lie over the first input.
+fn mixed(lane: Lane) -> Graph {
+    let recording = Recording::new(lane);
+    let (x, holds) = (recording.input(0), recording.truth(1));
+    let sum = Expr::record(2, |x| x[0] + Sym::select(x[1].ne(Sym::literal(0.0)), x[0], Sym::literal(3.0)));
+    let less = Expr::record_mask(2, |x| x[0].lt(Sym::literal(0.5)).xor(x[1].ne(Sym::literal(0.0))));
+    let outputs = [
+        recording.number_at(2, recording.evaluate(&sum, &[x, holds])),
+        recording.truth_at(3, recording.evaluate(&less, &[x, holds])),
+        recording.number_at(4, holds),
+        recording.truth_at(5, holds),
+    ];
+    recording.finish(outputs)
+}
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[test]
+fn truth_values_are_bytes_and_nothing_outside_is_touched() {
+    use crate::exec::cpu::fenced::Fenced;
+    fn check<T: Number>(fences: &[Fenced], width: Width) {
+        let kernel = Kernel::of(mixed(T::LANE), width).expect("memory for code");
+        for (n, at_end, over) in (0..70).flat_map(|n| [(n, true, false), (n, false, true)]) {
+            let number = |fence: usize| fences[fence].elements::<T>(n, at_end);
+            let byte = |fence: usize| fences[fence].elements::<u8>(n, at_end);
+            let x = |i: usize| T::rounded(i as f64 * 0.3 - 2.0);
+            for i in 0..n {
+                // SAFETY: the segments have `n` elements.
+                unsafe { (*number(0).add(i), *byte(1).add(i)) = (x(i), (i % 3 == 1) as u8) };
+            }
+            let y = if over { number(0) } else { number(2) };
+            let table = [number(0).cast(), byte(1), y.cast(), byte(3), number(4).cast(), byte(5)];
+            // SAFETY: all places have `n` elements.
+            assert!(unsafe { kernel.run(table.as_ptr(), n) });
+            for i in 0..n {
+                let holds = i % 3 == 1;
+                let sum = x(i) + if holds { x(i) } else { T::rounded(3.0) };
+                // SAFETY: the segments have `n` elements.
+                unsafe {
+                    assert!((*y.add(i)).same(sum), "{width:?}: element {i} of {n}");
+                    assert_eq!(*byte(3).add(i), u8::from((x(i).widened() < 0.5) != holds), "{i} of {n}");
+                    assert!((*number(4).add(i)).same(T::rounded(f64::from(u8::from(holds)))));
+                    assert_eq!(*byte(5).add(i), u8::from(holds));
+                }
+            }
+        }
+    }
+    let fences: Vec<Fenced> = (0..6).map(|_| Fenced::new()).collect();
+    for width in widths() {
+        check::<f32>(&fences, width);
+        check::<f64>(&fences, width);
+    }
+}
+
+#[test]
+fn a_great_angle_is_left_to_the_interpreter_wherever_it_is() {
+    let expr = Expr::record(1, |x| x[0].sin() + Sym::literal(1.0));
+    for width in widths() {
+        for n in 1..70 {
+            let mut x = vec![0.5_f32; n];
+            assert!(run(&expr, &[x.clone()], n, width).is_some());
+            x[n / 2] = 1e9;
+            assert!(run(&expr, &[x.clone()], n, width).is_none());
+            // Behind the last element it does not matter.
+            x[n / 2] = 0.5;
+            x.extend([1e9; 64]);
+            assert!(run(&expr, &[x], n, width).is_some());
+        }
+    }
+}
+
+#[test]
+fn equal_kernels_are_compiled_once() {
+    for width in widths() {
+        let [a, b, c] = [Lane::F32, Lane::F32, Lane::F64].map(|lane| Kernel::of(mixed(lane), width).unwrap());
+        assert!(Arc::ptr_eq(&a, &b) && !Arc::ptr_eq(&a, &c));
+    }
+}
+
+#[test]
+fn kernels_are_compiled_unless_the_switch_says_no() {
+    for isa in Isa::available() {
+        with_isa(isa, || {
+            assert_eq!(with_jit(true, width).is_some(), isa != Isa::Plain);
+            assert_eq!(with_jit(false, width), None);
+        });
+    }
 }
