@@ -152,6 +152,10 @@ pub(crate) const OPERATIONS: &[(&str, Operation)] = &[
         let a = p.some_exact_float().filter(|_| p.half)?;
         Some(a.after(a.x.to_dtype(DType::F16).to_dtype(a.x.dtype()), a.bound))
     }),
+    ("through bf16", |p| {
+        let a = p.some_exact_float().filter(|_| p.half)?;
+        Some(a.after(a.x.to_dtype(DType::BF16).to_dtype(a.x.dtype()), a.bound * 1.01))
+    }),
     ("to i64", |p| p.exact_float(|a| (a * 4).i64(), |_| 0.0)),
     ("integer to f64", |p| p.some_integer().map(|a| a.after(a.x.remainder(7).f64(), 7.0))),
     ("truth to f32", |p| p.some_truth().map(|a| a.after(a.x.f32(), 1.0))),
