@@ -203,6 +203,7 @@ impl Cache {
     /// The entry whose signature the arguments have; their leaves.
     fn lookup<'a>(&self, visit: Visit<'_, 'a>, leaves: &mut Vec<&'a Tensor>) -> Option<Arc<Entry>> {
         let last = self.lock().entries.first().cloned()?;
+        leaves.reserve(last.signature.leaves());
         if last.signature.matches(visit, leaves) {
             return Some(last);
         }
