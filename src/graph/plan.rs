@@ -7,6 +7,8 @@
 
 mod pack;
 mod print;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use super::ir::{Graph, Id, Step};
