@@ -43,6 +43,7 @@ pub use autodiff::{
     stop_gradient, vjp, vmap,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use exec::threads::{set_threads, threads, with_threads};
 pub use graph::{Fallback, Stats};
 pub use ops::{
     Closeness, Conv, CustomOp, GridOrder, INFER, IncludeSelf, Interpolation, IntoLengths, IntoPadding,

@@ -125,12 +125,17 @@ fn images(p: &[(Tensor, Tensor); 2], x: &Tensor, y: &Tensor) -> Tensor {
     (h.flatten(1, -1).matmul(&p[1].0) + &p[1].1).cross_entropy(y)
 }
 
-fn recurrent(p: &[Tensor; 3], x: &Tensor, y: &Tensor) -> Tensor {
-    let mut h = Tensor::zeros([16, 24]);
+/// An embedding, an LSTM over six steps, and what comes next.
+fn recurrent(p: &[Tensor; 5], x: &Tensor, y: &Tensor) -> Tensor {
+    let embedded = p[0].embedding(x);
+    let (mut h, mut c) = (Tensor::zeros([16, 24]), Tensor::zeros([16, 24]));
     for t in 0..6 {
-        h = (p[0].embedding(&x.narrow(1, t, 1).squeeze(1)) + h.matmul(&p[1])).tanh();
+        let gates = embedded.at((.., t)).matmul(&p[1]) + h.matmul(&p[2]) + &p[3];
+        let [i, f, g, o] = gates.split([24; 4], 1);
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh();
+        h = o.sigmoid() * c.tanh();
     }
-    h.matmul(&p[2]).cross_entropy(y)
+    h.matmul(&p[4]).cross_entropy(y)
 }
 
 // One test, since the counts are those of the process.
@@ -150,8 +155,9 @@ fn a_running_step_allocates_two_small_things_an_output_and_nothing_large() -> Re
     ];
     assert_steady(steady(images, p, &rng.randn([4, 3, 12, 12]), &labels(4, 10))?, 5);
 
-    let p = [rng.randn([50, 24]) * 0.1, rng.randn([24, 24]) * 0.1, rng.randn([24, 50]) * 0.1];
+    let [table, wx, wh] = [[50, 24], [24, 96], [24, 96]].map(|shape| rng.randn(shape) * 0.1);
+    let p = [table, wx, wh, Tensor::zeros([96]), rng.randn([24, 50]) * 0.1];
     let tokens = labels(16 * 6, 50).reshape([16, 6]);
-    assert_steady(steady(recurrent, p, &tokens, &labels(16, 50))?, 4);
+    assert_steady(steady(recurrent, p, &tokens, &labels(16, 50))?, 6);
     Ok(())
 }

@@ -9,6 +9,8 @@ pub(crate) mod fused;
 mod gemm;
 mod indexed;
 pub(crate) mod isa;
+#[cfg(target_arch = "x86_64")]
+mod jit;
 mod job;
 pub(crate) mod lanes;
 mod map;
@@ -66,7 +68,7 @@ pub(crate) unsafe fn compute(
             Kernel::Search(side) => search::compute(*side, &x[0], &x[1], &y[0]),
             Kernel::Sort(sorting) => sort::compute(*sorting, &x[0], y),
             Kernel::View(view) => view::copy(view, &x[0], &y[0]),
-            Kernel::Place(base, regions) => place::compute(*base, regions, x, &y[0]),
+            Kernel::Place(base, regions) => place::compute(*base, *regions, x, &y[0]),
             Kernel::Gather(what, axis) => return indexed::gather(*what, *axis, x, &y[0]),
             Kernel::Scatter(what, axis, combine) => {
                 return indexed::scatter(*what, *axis, *combine, x, &y[0]);

@@ -6,6 +6,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::map;
 use super::operand::{Destination, Operand};
 use super::{compute, contiguous, own_block};
 use crate::error::{Misfit, Origin, Result};
@@ -218,14 +219,15 @@ impl Program {
         self.instructions.push(Instruction { what, origin, operands, destinations });
     }
 
-    /// Whether a body is all that there is to a step: nothing to convert, to refuse or to stage.
+    /// Whether a body is all that there is to a step: nothing to convert, to refuse, to stage or to share.
     fn is_plain(&self, body: &dyn Body, dtype: DType, inputs: &[Id], output: Id) -> bool {
         let converts = dtype.compute() != dtype && !body.moves();
         let refuses = body.divides() && dtype.is_int();
         let apart = |id: &Id| {
             self.plan.is_row_major(*id) && self.plan.layout(*id).root != self.plan.layout(output).root
         };
-        !converts && !refuses && inputs.len() <= MAX_OPERANDS && inputs.iter().all(apart)
+        let shared = self.plan.graph.spec(output).shape.numel() >= 2 * map::SHARED;
+        !converts && !refuses && !shared && inputs.len() <= MAX_OPERANDS && inputs.iter().all(apart)
     }
 
     fn operand(&mut self, id: Id) {

@@ -51,7 +51,7 @@ pub(crate) use hyperbolic::{sigmoid, tanh};
 pub(crate) use log::{log, log1p, log2, log10};
 pub(crate) use pow::pow;
 pub(crate) use root::cbrt;
-pub(crate) use trig::{cos, sin, tan};
+pub(crate) use trig::{cos, quadrant, sin, tan};
 
 /// The unsigned integer as wide as a float; arithmetic wraps, shifts fill with zeros.
 pub(crate) trait Bits:

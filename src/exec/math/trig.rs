@@ -25,7 +25,7 @@ fn subtract_product<R: Real>(x: R, n: R, c: R) -> R {
 /// that of `x`. So cancellation costs nothing until the second word, and no angle of either format
 /// lies so near a multiple of pi/2 that three words would not do.
 #[inline(always)]
-pub(super) fn quadrant<R: Real>(x: R) -> (R::Bits, R) {
+pub(crate) fn quadrant<R: Real>(x: R) -> (R::Bits, R) {
     let magic = R::literal(R::FORMAT.magic);
     let shifted = x.mul_add(R::literal(std::f64::consts::FRAC_2_PI), magic);
     let n = shifted - magic;

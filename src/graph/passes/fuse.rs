@@ -51,6 +51,11 @@ struct Group {
     space: Option<Space>,
     /// Values from elsewhere that they read, but for captured literals.
     inputs: Vec<Id>,
+    /// Steps elsewhere that read from it.
+    readers: Vec<usize>,
+    /// The last step of the group and of all that it depends on. Not only its own: a group that it reads from may have
+    /// grown after it ended.
+    latest: usize,
 }
 
 /// The index space of a group.
@@ -226,8 +231,13 @@ impl<'a> Groups<'a> {
     /// A group of its own.
     fn start(&mut self, step: usize, fit: Option<(Space, Extent)>) {
         self.group_of.push(self.groups.len());
-        let group = Group { steps: Vec::new(), space: fit.map(|(space, _)| space), inputs: Vec::new() };
-        self.groups.push(group);
+        self.groups.push(Group {
+            steps: Vec::new(),
+            space: fit.map(|(space, _)| space),
+            inputs: Vec::new(),
+            readers: Vec::new(),
+            latest: step,
+        });
         self.enter(step, fit.map(|(_, extent)| extent));
     }
 
@@ -240,6 +250,9 @@ impl<'a> Groups<'a> {
             let outside = computed && self.maker(id) != Some(group);
             if outside && !self.groups[group].inputs.contains(&id) {
                 self.groups[group].inputs.push(id);
+                if let Some(maker) = self.maker(id) {
+                    self.groups[maker].readers.push(step);
+                }
             }
         }
         if step_of.op.acts() {
@@ -248,6 +261,22 @@ impl<'a> Groups<'a> {
         }
         self.groups[group].steps.push(step);
         step_of.outputs.iter().for_each(|id| self.extent[id.0 as usize] = extent);
+        self.grown(group, step);
+    }
+
+    /// Tells a group, and all that depend on it, that it goes on to this step.
+    fn grown(&mut self, group: usize, latest: usize) {
+        self.groups[group].latest = latest;
+        let mut open = vec![group];
+        while let Some(group) = open.pop() {
+            for at in 0..self.groups[group].readers.len() {
+                let reader = self.group_of[self.groups[group].readers[at]];
+                if self.groups[reader].latest < latest {
+                    self.groups[reader].latest = latest;
+                    open.push(reader);
+                }
+            }
+        }
     }
 
     fn join(&mut self, step: usize, group: usize, fit: Fit) {
@@ -322,6 +351,9 @@ impl<'a> Groups<'a> {
         self.groups[a].steps.extend(other);
         self.groups[a].steps.sort_unstable();
         let inputs = std::mem::take(&mut self.groups[b].inputs);
+        let readers = std::mem::take(&mut self.groups[b].readers);
+        self.groups[a].readers.extend(readers);
+        self.grown(a, self.groups[a].latest.max(self.groups[b].latest));
         self.groups[b].space = None;
         let mut all = std::mem::take(&mut self.groups[a].inputs);
         all.extend(inputs);
@@ -355,8 +387,8 @@ impl<'a> Groups<'a> {
             if groups.contains(&group) {
                 return true;
             }
-            // What ended before the groups began cannot have read from them.
-            if self.last(group) < first || seen.contains(&group) {
+            // What ended before the groups began, with all that it depends on, cannot depend on them.
+            if self.groups[group].latest < first || seen.contains(&group) {
                 continue;
             }
             seen.push(group);

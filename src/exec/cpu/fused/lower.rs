@@ -38,6 +38,13 @@ pub(super) struct Line {
     pub(super) phase: usize,
 }
 
+impl Line {
+    /// Whether it may run on many elements.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.when != When::Tail
+    }
+}
+
 /// When in its phase a line runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum When {
@@ -177,8 +184,10 @@ impl Code {
                 wanted[x] = Some(wanted[x].map_or(line.phase, |phase| phase.min(line.phase)));
             }
         }
-        // A stable sort: within a phase the order of the steps remains.
-        self.lines.sort_by_key(|line| (line.when == When::Tail, line.phase, line.when));
+        // A stable sort: within a phase the order of the steps remains, but for folds, which nothing of their phase
+        // reads: behind the others they do not keep those from being computed together.
+        let folds = |line: &Line| matches!(line.run, Run::FoldRow { .. } | Run::FoldAll { .. });
+        self.lines.sort_by_key(|line| (line.when == When::Tail, line.phase, line.when, folds(line)));
     }
 }
 

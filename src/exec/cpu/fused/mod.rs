@@ -5,16 +5,24 @@
 //! | `lower` | steps as lines over registers, in phases |
 //! | `program` | lines as instructions over places: which memory they are |
 //! | `feed` | how the tiles of an operand are had |
+//! | `native` | lines that are compiled to machine code together, on x86-64 |
+//! | `turns` | columns folded by several threads |
 //!
 //! The space is gone over in tiles whose intermediate values stay in the first-level cache. An instruction is one
-//! call of an operation's own SIMD loop over a tile. Where rows are short, a tile is several whole rows, so that the
+//! call of an operation's own SIMD loop over a tile, or a loop that was compiled for several of them. Where rows are short, a tile is several whole rows, so that the
 //! cost of a call (some 10 ns) is shared; where they are longer than a tile, each phase goes over the row in tiles.
 
 mod feed;
 mod lower;
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "interpreted.rs"]
+mod native;
+#[cfg(target_arch = "x86_64")]
+mod native;
 mod program;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use super::cast;
 use super::map::fill;
@@ -22,11 +30,13 @@ use super::operand::{Destination, Operand};
 use super::reduce::tiled;
 use crate::exec::Fold;
 use crate::exec::fused::{Extent, Fused};
+use crate::exec::threads::{self, Shared};
 use crate::tensor::{DType, Storage};
 use feed::{Cut, Feed};
 use lower::Arithmetic;
 pub(crate) use program::Program;
 use program::{Columns, Home, Instruction, Phase, Seen};
+use turns::Turns;
 
 /// The most operands that the arithmetic of a step has.
 pub(crate) const MAX_OPERANDS: usize = 4;
@@ -73,30 +83,36 @@ pub(crate) unsafe fn run(fused: &Fused, x: &[Operand], y: &[Destination]) {
     let program = fused.program();
     debug_assert_eq!(program.inputs.len(), x.len());
     debug_assert_eq!(program.outputs.len(), y.len());
-    let table_at = program.scratch_bytes;
-    let scratch = Storage::with_bytes(table_at + program.places.len() * size_of::<*mut u8>());
-    let mut run = Running {
-        program,
-        cut: Cut::new(program, x),
-        x,
-        y,
-        feeds: [Feed::InPlace; MAX_INPUTS],
-        spilled: 0,
-        scratch: scratch.data(),
-        // SAFETY: the block has room for the table behind the scratch memory, at a multiple of a cache line.
-        table: unsafe { scratch.data().add(table_at).cast() },
-    };
-    // SAFETY: the caller's promise.
+    let cut = Cut::new(program, x);
+    let least = SHARED.div_ceil(program.instructions.len() * cut.unit());
+    // What is folded in the order of its tiles is gone over by one thread.
+    let in_order = !program.whole.is_empty() || (cut.rows == 1 && !program.flat);
+    // SAFETY: the caller's promise; tiles of outputs are written by one thread each.
     unsafe {
-        run.begin();
-        run.all_rows();
-        run.end();
+        if in_order || cut.units() < 2 * least || threads::threads() == 1 {
+            let run = Running::new(program, x, y, cut);
+            run.begin_folds();
+            run.all_rows();
+            run.end();
+        } else if program.columns.is_empty() {
+            let shared = Shared::new((program, x, y, cut));
+            threads::for_ranges(cut.units(), least, |units| {
+                let (program, x, y, cut) = *shared.get();
+                Running::new(program, x, y, cut.part(units)).all_rows();
+            });
+        } else {
+            turns::run(program, x, y, cut, least);
+        }
     }
 }
 
-/// A fused kernel under way.
+/// The least elements, times instructions, that a thread of its own computes: some 10 us.
+const SHARED: usize = 1 << 16;
+
+/// A fused kernel under way, or what a thread does of it.
 struct Running<'a> {
     program: &'a Program,
+    kernels: &'a native::Kernels,
     cut: Cut,
     x: &'a [Operand],
     y: &'a [Destination],
@@ -106,6 +122,11 @@ struct Running<'a> {
     scratch: *mut u8,
     /// Where each place is now.
     table: *mut *mut u8,
+    /// The scratch memory that has the totals of columns: another thread's, where several fold into them in turn.
+    totals: *mut u8,
+    turns: Option<&'a Turns>,
+    /// What all of these lie in.
+    _block: Storage,
 }
 
 /// A tile: some whole rows, or part of one.
@@ -118,12 +139,37 @@ struct Tile {
     len: usize,
 }
 
-impl Running<'_> {
-    /// Points the places that do not move at their memory.
+impl<'a> Running<'a> {
+    /// Makes it ready: points the places that do not move at their memory.
     ///
     /// # Safety
+    /// As for [`run`], as long as this is used.
+    unsafe fn new(program: &'a Program, x: &'a [Operand], y: &'a [Destination], cut: Cut) -> Running<'a> {
+        let table_at = program.scratch_bytes;
+        let block = Storage::with_bytes(table_at + program.places.len() * size_of::<*mut u8>());
+        let mut run = Running {
+            program,
+            kernels: program.native.kernels(program),
+            cut,
+            x,
+            y,
+            feeds: [Feed::InPlace; MAX_INPUTS],
+            spilled: 0,
+            scratch: block.data(),
+            // SAFETY: the block has room for the table behind the scratch memory, at a multiple of a cache line.
+            table: unsafe { block.data().add(table_at).cast() },
+            totals: block.data(),
+            turns: None,
+            _block: block,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { run.place() };
+        run
+    }
+
+    /// # Safety
     /// As for [`run`].
-    unsafe fn begin(&mut self) {
+    unsafe fn place(&mut self) {
         let program = self.program;
         // SAFETY: offsets are inside of the scratch memory and the constants; operands are as `run` promises.
         unsafe {
@@ -140,13 +186,6 @@ impl Running<'_> {
                 debug_assert_eq!(self.x[number].dtype, input.dtype);
                 self.feeds[number] = self.feed(number);
             }
-            for fold in &program.whole {
-                tiled::begin(fold.fold, fold.dtype, self.scratch.add(fold.totals), tiled::ROW_TOTALS);
-            }
-            for column in &program.columns {
-                let totals = self.scratch.add(column.totals);
-                tiled::begin(column.fold, column.dtype, totals, self.cut.inner);
-            }
         }
         for (number, output) in program.outputs.iter().enumerate() {
             let over = |i: &usize| std::ptr::eq(self.x[*i].ptr, self.y[number].ptr);
@@ -155,18 +194,37 @@ impl Running<'_> {
             }
             for input in (0..self.x.len()).filter(over) {
                 debug_assert!(program.may_overwrite(input, number), "output {number} over operand {input}");
-                self.spilled |= u64::from(program.made_too_early(input, number)) << number;
+                let too_early = program.made_too_early(self.kernels, input, number);
+                self.spilled |= u64::from(too_early) << number;
             }
         }
     }
 
+    /// Begins the folds over rows.
+    ///
+    /// # Safety
+    /// As for [`run`].
+    unsafe fn begin_folds(&self) {
+        // SAFETY: offsets are inside of the scratch memory, which has room for the totals.
+        unsafe {
+            for fold in &self.program.whole {
+                tiled::begin(fold.fold, fold.dtype, self.scratch.add(fold.totals), tiled::ROW_TOTALS);
+            }
+            for column in &self.program.columns {
+                let totals = self.totals.add(column.totals);
+                tiled::begin(column.fold, column.dtype, totals, self.cut.inner);
+            }
+        }
+    }
+
+    /// Goes over its rows, all or some.
+    ///
     /// # Safety
     /// As for [`run`].
     unsafe fn all_rows(&self) {
-        let Cut { rows, inner, block, .. } = self.cut;
-        let mut row = 0;
-        while row < rows {
-            let count = block.min(rows - row);
+        let Cut { own_rows: [mut row, end], inner, block, .. } = self.cut;
+        while row < end {
+            let count = block.min(end - row);
             let whole = Tile { row, rows: count, start: 0, len: inner };
             // SAFETY: the rows exist.
             unsafe {
@@ -187,16 +245,17 @@ impl Running<'_> {
     /// # Safety
     /// As for [`run`]; the rows exist.
     unsafe fn phase(&self, phase: &Phase, whole: &Tile) {
-        let Cut { inner, step, .. } = self.cut;
+        let Cut { inner, step, own_inner: [first, end], .. } = self.cut;
         let in_one = inner <= step;
         // SAFETY: the tiles lie in the space.
         unsafe {
-            for instruction in &self.program.instructions[phase.head.clone()] {
+            self.instructions(phase.head.clone(), whole.rows, |at| {
+                let instruction = &self.program.instructions[at];
                 match instruction.run {
                     Run::Spread(size) => self.spread(instruction, size, whole.rows, inner.min(step)),
                     _ => self.compute(instruction, whole.rows),
                 }
-            }
+            });
             if phase.body.is_empty() {
                 return;
             }
@@ -207,9 +266,9 @@ impl Running<'_> {
             for fold in &phase.folds {
                 tiled::begin(fold.fold, fold.dtype, self.scratch.add(fold.totals), tiled::ROW_TOTALS);
             }
-            let mut start = 0;
-            while start < inner {
-                let len = part(inner - start, step);
+            let mut start = first;
+            while start < end {
+                let len = part(end - start, step);
                 self.tile(phase, &Tile { start, len, ..*whole }, false);
                 start += len;
             }
@@ -235,7 +294,8 @@ impl Running<'_> {
             for &place in &phase.moves {
                 self.move_along(phase, place, tile);
             }
-            for instruction in &self.program.instructions[phase.body.clone()] {
+            self.instructions(phase.body.clone(), n, |at| {
+                let instruction = &self.program.instructions[at];
                 match instruction.run {
                     Run::FoldRow { fold, dtype, .. } if in_one => {
                         let (x, y) = (self.at(instruction.x[0]), self.at(instruction.y));
@@ -247,7 +307,7 @@ impl Running<'_> {
                     }
                     _ => self.compute(instruction, n),
                 }
-            }
+            });
             if self.spilled != 0 {
                 self.copy_spilled(phase, tile);
             }
@@ -376,6 +436,7 @@ impl Running<'_> {
             return;
         }
         let start = (end - 1) / group * group;
+        let _turn = self.turns.map(|turns| turns.wait_for(start / group));
         for column in &self.program.columns {
             let size = column.dtype.size();
             // SAFETY: the rows of the group lie behind one another.
@@ -385,7 +446,7 @@ impl Running<'_> {
                     Home::ColumnRows(offset, _) => self.scratch.add(offset),
                     _ => unreachable!("columns are folded from memory that keeps rows"),
                 };
-                let totals = self.scratch.add(column.totals);
+                let totals = self.totals.add(column.totals);
                 tiled::add_rows(column.fold, column.dtype, x, [end - start, inner], totals);
             }
         }
@@ -419,7 +480,7 @@ impl Running<'_> {
         let dtype = self.program.outputs[column.output].dtype;
         // SAFETY: the totals and the destination have `n` columns; the buffer has room for any dtype.
         unsafe {
-            let totals = self.scratch.add(column.totals);
+            let totals = self.totals.add(column.totals);
             if dtype == column.dtype {
                 return tiled::finish_columns(column.fold, column.dtype, totals, n, y);
             }

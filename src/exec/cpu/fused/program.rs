@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::lower::{Code, Line, Reg, Source, When};
+use super::native::{self, Native};
 use super::{MAX_OPERANDS, Run, TILE, TOTALS_BYTES, fill};
 use crate::exec::Fold;
 use crate::exec::cpu::reduce::tiled;
@@ -29,6 +30,7 @@ pub(crate) struct Program {
     /// Folds of everything: their results are written before the tail.
     pub(super) whole: Vec<RunningFold>,
     pub(super) scratch_bytes: usize,
+    pub(super) native: Native,
 }
 
 /// One call of a loop over a tile.
@@ -134,8 +136,8 @@ impl Program {
     }
 
     /// Whether output `output` is made before the last read of operand `input`.
-    pub(super) fn made_too_early(&self, input: usize, output: usize) -> bool {
-        self.outputs[output].made.0 <= self.inputs[input].last_read.0
+    pub(super) fn made_too_early(&self, kernels: &native::Kernels, input: usize, output: usize) -> bool {
+        self.native.made_too_early(kernels, self.outputs[output].made.0, self.inputs[input].last_read.0)
     }
 
     /// Rows whose columns are folded at a time.
@@ -173,9 +175,13 @@ struct Placing {
     block: usize,
     tile: usize,
     homes: Vec<Home>,
+    /// The dtype of each of them.
+    dtypes: Vec<DType>,
     /// The place of each register.
     place: Vec<Option<u16>>,
     scratch: Bytes,
+    /// Lines that may be computed together.
+    groups: Vec<Range<usize>>,
 }
 
 impl Placing {
@@ -184,14 +190,16 @@ impl Placing {
         // At the beginning: instructions count them from there.
         scratch.take(code.totals * TOTALS_BYTES);
         let place = vec![None; code.registers.len()];
-        let mut placing = Placing { space, block, tile, homes: Vec::new(), place, scratch };
+        let (homes, dtypes, groups) = (Vec::new(), Vec::new(), native::groups(code));
+        let mut placing = Placing { space, block, tile, homes, dtypes, place, scratch, groups };
         placing.place_fixed(code);
         placing.place_slots(code);
         placing
     }
 
-    fn put(&mut self, reg: Reg, home: Home) {
+    fn put(&mut self, code: &Code, reg: Reg, home: Home) {
         self.homes.push(home);
+        self.dtypes.push(code.registers[reg].dtype);
         let place = u16::try_from(self.homes.len() - 1).expect("a group of steps is bounded");
         self.place[reg] = Some(place);
     }
@@ -201,17 +209,17 @@ impl Placing {
         let mut constants = Bytes::default();
         for (reg, register) in code.registers.iter().enumerate() {
             match register.source {
-                Source::Operand(number) => self.put(reg, Home::Operand(number)),
+                Source::Operand(number) => self.put(code, reg, Home::Operand(number)),
                 Source::Constant(_) => {
                     let offset = constants.take(self.tile * register.dtype.size());
-                    self.put(reg, Home::Constant(offset));
+                    self.put(code, reg, Home::Constant(offset));
                 }
                 Source::Line => {}
             }
         }
         for (number, reg) in code.outputs.iter().enumerate() {
             if let Some(reg) = *reg {
-                self.put(reg, Home::Output(number));
+                self.put(code, reg, Home::Output(number));
             }
         }
         for column in &code.columns {
@@ -219,7 +227,7 @@ impl Placing {
                 let size = code.registers[column.x].dtype.size();
                 let rows = self.block.max(tiled::GROUP);
                 let offset = self.scratch.take(rows * self.space.inner * size);
-                self.put(column.x, Home::ColumnRows(offset, size));
+                self.put(code, column.x, Home::ColumnRows(offset, size));
             }
         }
         for line in code.lines.iter().filter(|line| line.when == When::Body) {
@@ -229,7 +237,7 @@ impl Placing {
                 if crosses && code.registers[x].extent == Extent::Elements && self.place[x].is_none() {
                     let size = code.registers[x].dtype.size();
                     let offset = self.scratch.take(self.block * self.space.inner * size);
-                    self.put(x, Home::Kept(offset, size));
+                    self.put(code, x, Home::Kept(offset, size));
                 }
             }
         }
@@ -238,13 +246,13 @@ impl Placing {
     /// Places of all others: slots of a tile each, which are used again when what they hold is not read any more.
     fn place_slots(&mut self, code: &Code) {
         let size = code.registers.iter().map(|register| register.dtype.size()).max().unwrap_or(1);
-        let last_reads = last_reads(code);
+        let last_reads = last_reads(code, &self.groups);
         let mut free: Vec<usize> = Vec::new();
         let mut ends: Vec<(usize, usize)> = Vec::new();
         for (at, line) in code.lines.iter().enumerate() {
             if self.place[line.y].is_none() {
                 let offset = free.pop().unwrap_or_else(|| self.scratch.take(self.tile * size));
-                self.put(line.y, Home::Scratch(offset));
+                self.put(code, line.y, Home::Scratch(offset));
                 ends.push((last_reads[line.y].max(at), offset));
             }
             // After the output was placed, which may not lie over an input.
@@ -387,23 +395,30 @@ impl Placing {
             whole,
             scratch_bytes: self.scratch.0,
             places: self.homes,
+            native: Native::new(self.groups, self.dtypes),
         }
     }
 }
 
-/// The line up to which each register must be kept.
-fn last_reads(code: &Code) -> Vec<usize> {
+/// The line up to which each register must be kept. What a group has from before is kept until all of it is done, since
+/// the order in it is not that of the lines, and since a kernel may leave it to the interpreter.
+fn last_reads(code: &Code, groups: &[Range<usize>]) -> Vec<usize> {
     let end_of = |phase: usize| {
         code.lines.iter().rposition(|line| line.when != When::Tail && line.phase <= phase).unwrap_or(0)
     };
     let mut last = vec![0; code.registers.len()];
     let mut lasts = vec![false; code.registers.len()];
-    for line in &code.lines {
+    let mut made = vec![None; code.registers.len()];
+    for (at, line) in code.lines.iter().enumerate() {
+        made[line.y] = Some(at);
         // What is made once for a row is read by all tiles of the row.
         lasts[line.y] = line.when != When::Body || code.registers[line.y].extent != Extent::Elements;
     }
     for (at, line) in code.lines.iter().enumerate() {
+        let group = groups.iter().find(|group| group.contains(&at));
         for &x in &line.x {
+            let from_before = |group: &&Range<usize>| made[x].is_none_or(|made| made < group.start);
+            let at = group.filter(from_before).map_or(at, |group| group.end - 1);
             let until = match line.when {
                 When::Tail => code.lines.len(),
                 _ if lasts[x] => end_of(line.phase),

@@ -93,6 +93,55 @@ fn an_output_of_an_early_phase_may_not_lie_over_what_a_later_one_reads() {
     });
 }
 
+/// Kernels compiled to machine code against those of the interpreter, each output over each operand that allows it.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn machine_code_has_the_bits_of_the_interpreter_over_its_operands_too() {
+    use crate::exec::cpu::jit::with_jit;
+    // Great angles are left to the interpreter, which then finds the operands as they were.
+    fn angles(x: &[Tensor]) -> Vec<Tensor> {
+        let y = (&x[0] * 2.0).sin() + &x[1];
+        vec![&x[0] * &y + 1.0, y]
+    }
+    fn plain(x: &[Tensor]) -> Vec<Tensor> {
+        let y = x[0].lt(&x[1]).where_(x[0].exp(), x[1].tanh());
+        vec![y.ge(0.5).logical_not().f32() - &x[1], &y * &x[0]]
+    }
+    let n = 1300;
+    let spec = spec(&[n], DType::F32);
+    let x = [randn(1, &[n]), randn(2, &[n])];
+    let far = (&x[0] * &x[0].gt(1.5).where_(1e8, 1.0), x[1].clone());
+    let far = [far.0, far.1];
+    for (f, x) in [(angles as fn(&[Tensor]) -> Vec<Tensor>, &x), (angles, &far), (plain, &x), (plain, &far)] {
+        with_kernel(&[spec, spec], f, |fused| {
+            assert_eq!(fused.outputs().len(), 2);
+            for isa in Isa::available() {
+                let run_with = |jit: bool, over: [Option<usize>; 2]| {
+                    let inputs = x.each_ref().map(|x| Tensor::from_slice(x.as_slice::<f32>().unwrap(), [n]));
+                    let fresh = [(); 2].map(|()| Tensor::from_vec(vec![0.0_f32; n], [n]));
+                    let operands = inputs.each_ref().map(Operand::of);
+                    let destinations = [0, 1].map(|output| {
+                        let under = over[output].map_or(&fresh[output], |input: usize| &inputs[input]);
+                        Destination { ptr: Operand::of(under).ptr.cast_mut(), spec }
+                    });
+                    // SAFETY: nothing else sees the copies and the fresh tensors.
+                    with_isa(isa, || with_jit(jit, || unsafe { run(fused, &operands, &destinations) }));
+                    [0, 1].map(|output| {
+                        over[output].map_or(&fresh[output], |input| &inputs[input]).to_vec::<f32>().unwrap()
+                    })
+                };
+                let expected = run_with(false, [None, None]);
+                for over in [[None, None], [Some(0), None], [Some(1), Some(0)], [None, Some(1)]] {
+                    let allowed = |output: usize| over[output].is_none_or(|x| fused.may_overwrite(x, output));
+                    assert!(allowed(0) && allowed(1));
+                    assert_eq!(run_with(true, over), expected, "{isa:?} {over:?} {fused}");
+                    assert_eq!(run_with(false, over), expected, "{isa:?} {over:?} {fused}");
+                }
+            }
+        });
+    }
+}
+
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[test]
 fn kernels_stay_inside_their_operands() {
