@@ -5,6 +5,7 @@
 //! shares with blocks that are not in use at the same time. Nothing here touches memory: the plan is data, made once,
 //! held against [`Plan::verify`], and carried out by the CPU backend.
 
+mod failing;
 mod pack;
 mod print;
 #[cfg(test)]
@@ -12,7 +13,6 @@ mod tests;
 mod verify;
 
 use super::ir::{Graph, Id, Step};
-use super::rewrite::may_fail;
 use crate::exec::cpu::operand::is_row_major;
 use crate::exec::cpu::view;
 use crate::exec::{Base, Kernel};
@@ -183,7 +183,7 @@ impl<'a> Planning<'a> {
         graph.outputs.iter().for_each(|id| returned[id.0 as usize] = true);
         let of = |id: &Id| Use { last: last_reader[id.0 as usize], returned: returned[id.0 as usize] };
         let donors = graph.inputs[..donors].iter().map(of).collect();
-        let last_failing = graph.steps.iter().rposition(|step| may_fail(graph, step));
+        let last_failing = failing::failing(graph).iter().rposition(|fails| *fails);
         Planning {
             graph,
             layouts,
