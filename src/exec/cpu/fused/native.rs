@@ -26,6 +26,29 @@ pub(super) struct Native {
     avx512: OnceLock<Box<Kernels>>,
 }
 
+/// What a group reads and writes, copied for the interpreter: debug builds hold machine code to it.
+#[cfg(debug_assertions)]
+#[derive(Default)]
+struct Copies {
+    places: Vec<Copied>,
+    memory: Vec<u64>,
+}
+
+/// A place, where its copy starts, and where the place itself lies.
+#[cfg(debug_assertions)]
+struct Copied {
+    place: u16,
+    start: usize,
+    before: *mut u8,
+    written: bool,
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    /// Kept from one group to the next, so that a debug build allocates as little in a running step as any.
+    static COPIES: std::cell::Cell<Copies> = std::cell::Cell::default();
+}
+
 /// The kernel of each group, where there is one.
 pub(super) type Kernels = [Option<Arc<Kernel>>];
 
@@ -225,8 +248,12 @@ impl Running<'_> {
     /// The places of the group have `n` elements.
     unsafe fn run_group(&self, group: &Range<usize>, kernel: &Kernel, n: usize) {
         #[cfg(debug_assertions)]
+        let mut copies = COPIES.take();
+        #[cfg(debug_assertions)]
         // SAFETY: the caller's promise.
-        let expected = unsafe { self.interpreted(group, n) };
+        unsafe {
+            self.interpreted(group, n, &mut copies);
+        }
         // SAFETY: the caller's promise; the kernel was compiled for this machine, an output lies over an input as
         // `made_too_early` allows.
         let done = unsafe { kernel.run(self.table.cast_const(), n) };
@@ -235,9 +262,12 @@ impl Running<'_> {
             unsafe { self.interpret(group, n) };
         }
         #[cfg(debug_assertions)]
-        for (place, expected) in expected {
-            // SAFETY: the group has just written the place.
-            unsafe { self.compare(place, expected.as_ptr().cast(), n) };
+        {
+            for copy in copies.places.iter().filter(|copy| copy.written) {
+                // SAFETY: the group has just written the place, and the interpreter its copy.
+                unsafe { self.compare(copy.place, copies.memory[copy.start..].as_ptr().cast(), n) };
+            }
+            COPIES.set(copies);
         }
     }
 
@@ -251,42 +281,50 @@ impl Running<'_> {
         }
     }
 
-    /// What the interpreter makes of a group: its outputs, in memory of their own.
+    /// Runs the interpreter on copies of all that a group reads and writes.
     ///
     /// # Safety
     /// The places of the group have `n` elements.
     #[cfg(debug_assertions)]
-    unsafe fn interpreted(&self, group: &Range<usize>, n: usize) -> Vec<(u16, Vec<u64>)> {
+    unsafe fn interpreted(&self, group: &Range<usize>, n: usize, copies: &mut Copies) {
         let native = &self.program.native;
         let instructions = &self.program.instructions[group.clone()];
-        let room = |place: u16| vec![0_u64; (n * native.dtypes[place as usize].size()).div_ceil(8)];
-        let mut made: Vec<(u16, Vec<u64>)> =
-            native.written(self.program, group).map(|place| (place, room(place))).collect();
-        let mut read: Vec<(u16, Vec<u64>)> = Vec::new();
+        let bytes = |place: u16| n * native.dtypes[place as usize].size();
+        let Copies { places, memory } = copies;
+        places.clear();
+        let mut end = 0;
+        let mut copy = |place: u16, written: bool| {
+            let start = end;
+            end += bytes(place).div_ceil(8);
+            Copied { place, start, before: self.at(place), written }
+        };
+        places.extend(native.written(self.program, group).map(|place| copy(place, true)));
         for instruction in instructions {
             for &place in &instruction.x[..instruction.count as usize] {
                 let is_made = instructions.iter().any(|i| i.y == place);
-                if !is_made && read.iter().all(|(known, _)| *known != place) {
-                    let mut copy = room(place);
-                    let bytes = n * native.dtypes[place as usize].size();
-                    // SAFETY: the place has `n` elements, and the copy room for them.
-                    unsafe { std::ptr::copy_nonoverlapping(self.at(place), copy.as_mut_ptr().cast(), bytes) };
-                    read.push((place, copy));
+                if !is_made && places.iter().all(|copy| copy.written || copy.place != place) {
+                    places.push(copy(place, false));
                 }
             }
         }
-        let mut before = Vec::new();
-        for (place, memory) in made.iter_mut().chain(&mut read) {
-            before.push((*place, self.at(*place)));
-            // SAFETY: a place of the program; the memory lives until the place is pointed back.
-            unsafe { self.set(*place, memory.as_mut_ptr().cast()) };
+        memory.resize(end.max(memory.len()), 0);
+        let memory = memory.as_mut_ptr();
+        for copy in &*places {
+            // SAFETY: a place of the program, which has `n` elements; the memory has room for them and lives until the
+            // place is pointed back.
+            unsafe {
+                let to = memory.add(copy.start).cast();
+                if !copy.written {
+                    std::ptr::copy_nonoverlapping(copy.before.cast_const(), to, bytes(copy.place));
+                }
+                self.set(copy.place, to);
+            }
         }
         // SAFETY: the caller's promise, and what was made above.
         unsafe {
             self.interpret(group, n);
-            before.into_iter().for_each(|(place, to)| self.set(place, to));
+            places.iter().for_each(|copy| self.set(copy.place, copy.before));
         }
-        made
     }
 
     /// Panics if a place differs from what was expected; a NaN is any.
