@@ -155,7 +155,7 @@ fn programs_agree_when_they_are_compiled() {
             wrong.extend(failures(&program, |inputs| compiled.call(&inputs.0, ()).map(named)));
         }
         // Again over the inputs themselves, which nobody else holds then.
-        let alone = |x: &Tensor| Tensor::stack(&[x.clone()], 0).squeeze(0);
+        let alone = |x: &Tensor| Tensor::stack(std::slice::from_ref(x), 0).squeeze(0);
         for _ in 0..2 {
             let owned = |inputs: &Inputs| compiled.call_owned(tree::map(&inputs.0, alone), ()).map(named);
             wrong.extend(failures(&program, owned));
