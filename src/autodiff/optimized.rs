@@ -2,7 +2,7 @@
 
 use super::function::{Arguments, Function, guarded, replaced, visit_all};
 use crate::error::Result;
-use crate::graph::{Cache, Call, Lent, Options, Stats, Visit};
+use crate::graph::{Cache, Call, Lent, Options, Stats, Visit, Wanted};
 use crate::tensor::Tensor;
 use crate::tensor::tree::{self, Fixed, Key, Static, Tree, Visitor};
 
@@ -54,6 +54,12 @@ impl<P, X> Optimized<P, X> {
 
     pub(super) fn options(&mut self) -> &mut Options {
         &mut self.cache.options
+    }
+
+    /// What becomes of graphs. Programs that were made otherwise go.
+    pub(super) fn wanted(&mut self) -> &mut Wanted {
+        self.cache = Cache::with(self.cache.options);
+        &mut self.cache.options.wanted
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -151,7 +157,7 @@ macro_rules! options {
             /// gradient.
             #[must_use]
             pub fn fuse(mut self, fuse: bool) -> Self {
-                self.programs().options().wanted.fused = fuse;
+                self.programs().wanted().fused = fuse;
                 self
             }
 
@@ -172,7 +178,7 @@ macro_rules! options {
             /// ```
             #[must_use]
             pub fn reduce_footprint(mut self, reduce: bool) -> Self {
-                self.programs().options().wanted.small = reduce;
+                self.programs().wanted().small = reduce;
                 self
             }
 

@@ -486,7 +486,7 @@ fn concrete(leaves: &[&Tensor], settled: &mut Vec<Tensor>) -> Leaves {
 }
 
 fn owned(leaves: &[&Tensor]) -> Vec<Tensor> {
-    leaves.iter().map(|leaf| Tensor::clone(leaf)).collect()
+    leaves.iter().copied().cloned().collect()
 }
 
 /// The result with these leaves.

@@ -70,7 +70,7 @@ impl Lowered {
     }
 
     #[cold]
-    fn error(&self, misfit: Box<Misfit>, at: Origin) -> crate::Error {
+    fn error(&self, misfit: Misfit, at: Origin) -> crate::Error {
         misfit.at(self.op.name(), self.specs.clone(), at)
     }
 }
@@ -352,7 +352,7 @@ impl Program {
             unsafe {
                 match &instruction.what {
                     What::Run(lowered) => compute(&lowered.kernel, own_x, own_y)
-                        .map_err(|misfit| lowered.error(misfit, instruction.origin))?,
+                        .map_err(|misfit| lowered.error(*misfit, instruction.origin))?,
                     What::Copy => super::transpose::copy(&own_x[0], own_y[0].ptr),
                     What::Elements(..) => unreachable!("done above"),
                 }

@@ -256,7 +256,10 @@ impl<'a> Groups<'a> {
             }
         }
         if step_of.op.acts() {
-            self.groups[group].inputs.extend(self.acted);
+            if let Some((acted, before)) = self.acted.and_then(|id| Some((id, self.maker(id)?))) {
+                self.groups[group].inputs.push(acted);
+                self.groups[before].readers.push(step);
+            }
             self.acted = step_of.outputs.first().copied();
         }
         self.groups[group].steps.push(step);

@@ -91,7 +91,7 @@ impl Plan {
         let specs: Vec<&Spec> = step.inputs.iter().map(|id| spec(*id)).collect();
         let kernel = step.op.lower(&specs);
         for (output, &to) in step.outputs.iter().enumerate() {
-            for &other in step.outputs[..output].iter().filter(|other| self.meet(**other, to)) {
+            if let Some(&other) = step.outputs[..output].iter().find(|other| self.meet(**other, to)) {
                 return Err(format!("writes {to} over {other}"));
             }
             for (input, &from) in step.inputs.iter().enumerate().filter(|(_, from)| self.meet(**from, to)) {
