@@ -1,6 +1,5 @@
 //! Elementwise results take the place of operands that die, where that pays, and of nothing else.
 
-use super::*;
 use crate::error::Result;
 use crate::exec::cpu::program::Program;
 use crate::graph::trace;
