@@ -209,7 +209,8 @@ fn order(graph: &Graph) -> Vec<What> {
 struct Allocator<'a> {
     graph: &'a Graph,
     registers: Registers,
-    streams: u32,
+    /// Streams are 2 to this power.
+    log_streams: u32,
     /// When each value is used: `uses[starts[v]..starts[v + 1]]`, in order.
     uses: Vec<u32>,
     starts: Vec<u32>,
@@ -221,7 +222,10 @@ struct Allocator<'a> {
     /// The values that registers hold.
     vectors: [u32; 32],
     masks: [u32; 8],
-    /// Registers that the current instruction uses; a bit each.
+    /// Registers that hold nothing; a bit each.
+    free: u32,
+    free_masks: u32,
+    /// Registers that the current instruction uses.
     pinned: u32,
     pinned_masks: u32,
     free_slots: Vec<u16>,
@@ -240,7 +244,7 @@ pub(super) fn allocate(graph: &Graph, registers: Registers, streams: u8) -> Line
     let mut allocator = Allocator {
         graph,
         registers,
-        streams: u32::from(streams),
+        log_streams: streams.ilog2(),
         uses: Vec::new(),
         starts: vec![0; count + 1],
         past: vec![0; count],
@@ -248,6 +252,8 @@ pub(super) fn allocate(graph: &Graph, registers: Registers, streams: u8) -> Line
         slot: vec![NO_SLOT; count],
         vectors: [NO_VALUE; 32],
         masks: [NO_VALUE; 8],
+        free: (u64::MAX >> (64 - registers.vectors)) as u32,
+        free_masks: (1 << registers.masks) - 1 << 1,
         pinned: 0,
         pinned_masks: 0,
         free_slots: Vec::new(),
@@ -270,13 +276,13 @@ pub(super) fn allocate(graph: &Graph, registers: Registers, streams: u8) -> Line
 
 impl Allocator<'_> {
     fn node(&self, value: u32) -> Node {
-        self.graph.nodes[(value / self.streams) as usize]
+        self.graph.nodes[(value >> self.log_streams) as usize]
     }
 
     /// A node's value in a stream. Constants are the same in all.
     fn value(&self, id: Id, stream: u8) -> u32 {
         let shared = matches!(self.graph.nodes[id as usize].op, Op::Const(_));
-        id * self.streams + if shared { 0 } else { u32::from(stream) }
+        id << self.log_streams | if shared { 0 } else { u32::from(stream) }
     }
 
     fn operands(&self, what: What, stream: u8) -> ([u32; 3], usize) {
@@ -293,7 +299,7 @@ impl Allocator<'_> {
     }
 
     fn find_uses(&mut self, order: &[What]) {
-        let streams = self.streams as u8;
+        let streams = 1 << self.log_streams;
         let events = || order.iter().flat_map(|&what| (0..streams).map(move |stream| (what, stream)));
         for (now, (what, stream)) in events().enumerate() {
             let (values, count) = self.operands(what, stream);
@@ -384,17 +390,28 @@ impl Allocator<'_> {
 
     fn drop_register(&mut self, value: u32) {
         let reg = std::mem::replace(&mut self.reg[value as usize], NOWHERE);
-        if reg != NOWHERE {
-            let holders = if self.is_mask(value) { &mut self.masks[..] } else { &mut self.vectors[..] };
-            holders[reg as usize] = NO_VALUE;
+        if reg == NOWHERE {
+            return;
+        }
+        if self.is_mask(value) {
+            self.masks[reg as usize] = NO_VALUE;
+            self.free_masks |= 1 << reg;
+        } else {
+            self.vectors[reg as usize] = NO_VALUE;
+            self.free |= 1 << reg;
         }
     }
 
     /// Gives a register to a value.
     fn hold(&mut self, value: u32, reg: u8) {
         self.reg[value as usize] = reg;
-        let holders = if self.is_mask(value) { &mut self.masks[..] } else { &mut self.vectors[..] };
-        holders[reg as usize] = value;
+        if self.is_mask(value) {
+            self.masks[reg as usize] = value;
+            self.free_masks &= !(1 << reg);
+        } else {
+            self.vectors[reg as usize] = value;
+            self.free &= !(1 << reg);
+        }
         self.pin(value);
     }
 
@@ -417,8 +434,10 @@ impl Allocator<'_> {
             (0..self.registers.vectors, &self.vectors[..], self.pinned)
         };
         let usable = |reg: &u8| pinned >> reg & 1 == 0;
-        let free = range.clone().filter(usable).find(|&reg| holders[reg as usize] == NO_VALUE);
-        let reg = free.unwrap_or_else(|| {
+        let free = (if mask { self.free_masks } else { self.free }) & !pinned;
+        let reg = if free != 0 {
+            free.trailing_zeros() as u8
+        } else {
             // To save one costs a store beside the load.
             let cost = |reg: &u8| {
                 let value = holders[*reg as usize];
@@ -426,7 +445,7 @@ impl Allocator<'_> {
             };
             let farthest = range.filter(usable).max_by_key(cost);
             farthest.expect("an instruction uses fewer registers than there are")
-        });
+        };
         if mask {
             self.pinned_masks |= 1 << reg;
         } else {
@@ -455,7 +474,7 @@ impl Allocator<'_> {
         }
         let truth = self.is_mask(value);
         let to = self.take(truth);
-        let stream = (value % self.streams) as u8;
+        let stream = (value & ((1 << self.log_streams) - 1)) as u8;
         let slot = self.slot[value as usize];
         let inst = match self.node(value).op {
             Op::Const(bits) => Inst::LoadConst { to, bits },

@@ -64,9 +64,9 @@ impl Width {
 /// The code of a graph, followed by its constants; none if it is too large.
 pub(super) fn emit(graph: &Graph, width: Width) -> Option<Vec<u8>> {
     let single = allocate(graph, width.registers(), 1);
-    // Two vectors at a time, so that one does not wait for the results of the other, unless registers are short.
-    let double = (single.moves == 0).then(|| allocate(graph, width.registers(), 2));
-    let double = double.filter(|line| line.moves == 0);
+    // Two vectors at a time, so that one does not wait for the results of the other, if that costs few moves.
+    let few = |line: &Line| line.moves <= graph.nodes.len() / 8;
+    let double = few(&single).then(|| allocate(graph, width.registers(), 2)).filter(few);
     let (main, streams) = double.as_ref().map_or((&single, 1), |line| (line, 2));
     let frame = usize::from(single.slots.max(main.slots)) * width.bytes();
     if frame > MAX_FRAME {

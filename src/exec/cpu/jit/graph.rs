@@ -453,6 +453,19 @@ impl Hasher for Multiply {
     }
 }
 
+/// [`apply`] to one operand. Functions of their own, whose operands are in registers: the mathematics is thousands of
+/// such calls.
+#[inline(never)]
+pub(super) fn apply_one<'a>(lane: Lane, op: Op, a: Word<'a>) -> Word<'a> {
+    apply(lane, op, [a, Word::NONE, Word::NONE])
+}
+
+/// [`apply`] to two operands.
+#[inline(never)]
+pub(super) fn apply_two<'a>(lane: Lane, op: Op, a: Word<'a>, b: Word<'a>) -> Word<'a> {
+    apply(lane, op, [a, b, Word::NONE])
+}
+
 /// `op` of `args`, of numbers of `lane`.
 #[inline(never)]
 pub(super) fn apply<'a>(lane: Lane, op: Op, args: [Word<'a>; 3]) -> Word<'a> {
