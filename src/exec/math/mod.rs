@@ -36,7 +36,7 @@ mod pow;
 mod root;
 #[cfg(test)]
 mod tests;
-mod trig;
+pub(crate) mod trig;
 pub(crate) mod watch;
 
 use std::ops::{Add, BitAnd, BitOr, BitXor, Shl, Shr, Sub};
@@ -51,7 +51,7 @@ pub(crate) use hyperbolic::{sigmoid, tanh};
 pub(crate) use log::{log, log1p, log2, log10};
 pub(crate) use pow::pow;
 pub(crate) use root::cbrt;
-pub(crate) use trig::{cos, quadrant, sin, tan};
+pub(crate) use trig::{cos, sin, tan};
 
 /// The unsigned integer as wide as a float; arithmetic wraps, shifts fill with zeros.
 pub(crate) trait Bits:

@@ -3,7 +3,9 @@
 use std::marker::PhantomData;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Shl, Shr, Sub};
 
-use super::graph::{Arena, Graph, Lane, Op, Output, Relation, Rounding, Word, apply, apply_one, apply_two};
+use super::graph::{Arena, Graph, Output, Word};
+use super::op::{Lane, Op, Relation, Rounding};
+use super::simplify::{apply, apply_one, apply_two};
 use crate::exec::expr::Expr;
 use crate::exec::math::num::{Float, Num};
 use crate::exec::math::{self, Bits, Format, Real};
@@ -351,6 +353,6 @@ impl<'a, T: Recorded> Real for Rec<'a, T> {
         RecMask(apply_two(T::LANE, Op::Disjoint, bits.0, bits.0), PhantomData)
     }
     fn quadrant(self) -> (RecBits<'a, T>, Self) {
-        math::quadrant(self)
+        math::trig::quadrant(self)
     }
 }
