@@ -70,7 +70,7 @@ pub(crate) trait Bits:
 
 /// A floating-point scalar whose bits can be computed with: what the kernels are written in.
 ///
-/// Implemented by `num::Num`; a type that records instead turns every kernel into code for a JIT.
+/// Implemented by `num::Num`, and by a type that records, with which the JIT turns every function into machine code.
 pub(crate) trait Real: Scalar {
     /// The integer as wide as this.
     type Bits: Bits;

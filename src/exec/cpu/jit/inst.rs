@@ -72,20 +72,17 @@ impl Emitter {
     }
 
     pub(super) fn inst(&mut self, inst: Inst) {
-        let wide = self.width == Width::Avx512;
         match inst {
             Inst::Load { to, place, stream } => self.transfer(to, place, stream, false),
             Inst::Store { from, place, stream } => self.transfer(from, place, stream, true),
-            Inst::LoadTruth { to, place, stream, scratch } if wide => {
-                self.load_truth_wide(to, place, stream, scratch);
-            }
-            Inst::LoadTruth { to, place, stream, .. } => self.load_truth(to, place, stream),
-            Inst::StoreTruth { from, place, stream, scratch } if wide => {
-                self.store_truth_wide(from, place, stream, scratch);
-            }
-            Inst::StoreTruth { from, place, stream, scratch } => {
-                self.store_truth(from, place, stream, scratch)
-            }
+            Inst::LoadTruth { to, place, stream, scratch } => match self.width {
+                Width::Avx2 => self.load_truth(to, place, stream),
+                Width::Avx512 => self.load_truth_wide(to, place, stream, scratch),
+            },
+            Inst::StoreTruth { from, place, stream, scratch } => match self.width {
+                Width::Avx2 => self.store_truth(from, place, stream, scratch),
+                Width::Avx512 => self.store_truth_wide(from, place, stream, scratch),
+            },
             Inst::LoadConst { to, bits } => self.load_constant(to, bits, 0),
             Inst::Save { from, slot, truth: true } => {
                 self.code.vex(KMOV_STORE, Length::Xmm, from, 0, Rm::Memory(self.slot(slot)));
@@ -106,45 +103,52 @@ impl Emitter {
                 self.vector(self.float(0xc2), to, x, y);
                 self.code.bytes.push(predicate(relation, swapped));
             }
-            Inst::Disjoint { to, x, y } if wide => self.vector(self.sized(2, 2, [0x27; 2]), to, x, y),
-            Inst::Disjoint { to, x, y } => {
-                self.vector(self.float(0x54), to, x, y);
-                let equal = match self.lane {
-                    Lane::F32 => Form { map: 1, prefix: 1, opcode: 0x76, w: false },
-                    Lane::F64 => Form { map: 2, prefix: 1, opcode: 0x29, w: false },
-                };
-                self.vector(equal, to, to, Source::Const(0));
-            }
-            Inst::Logic { op, to, x, y } if wide => {
-                let opcode = match op {
-                    Op::Both => 0x41,
-                    Op::Either => 0x45,
-                    _ => 0x47,
-                };
-                self.code.vex(Form { opcode, ..KMOV_LOAD }, Length::Ymm, to, x, Rm::Reg(y));
-            }
-            Inst::Logic { op, to, x, y } => {
-                let opcode = match op {
-                    Op::Both => 0x54,
-                    Op::Either => 0x56,
-                    _ => 0x57,
-                };
-                self.vector(self.float(opcode), to, x, Source::Reg(y));
-            }
-            Inst::Not { to, x } if wide => {
-                self.code.vex(Form { opcode: 0x44, ..KMOV_LOAD }, Length::Xmm, to, 0, Rm::Reg(x));
-            }
-            Inst::Not { to, x } => {
-                self.vector(self.float(0x57), to, x, Source::Const(self.lane.mask()));
-            }
-            Inst::Blend { to, mask, x, then } => self.blend(to, mask, x, then),
-            Inst::Keep { to, mask, then } if wide => match then {
-                Source::Const(bits) => self.load_constant(to, bits, mask),
-                Source::Reg(_) => self.masked(self.float(0x28), to, 0, then, mask),
-                Source::Slot(_) => self.masked(self.float(0x10), to, 0, then, mask),
+            Inst::Disjoint { to, x, y } => self.disjoint(to, x, y),
+            Inst::Logic { op, to, x, y } => self.logic(op, to, x, y),
+            Inst::Not { to, x } => match self.width {
+                Width::Avx2 => self.vector(self.float(0x57), to, x, Source::Const(self.lane.mask())),
+                Width::Avx512 => {
+                    self.code.vex(Form { opcode: 0x44, ..KMOV_LOAD }, Length::Xmm, to, 0, Rm::Reg(x));
+                }
             },
-            Inst::Keep { to, mask, then } => self.vector(self.float(0x54), to, mask, then),
+            Inst::Blend { to, mask, x, then } => self.blend(to, mask, x, then),
+            Inst::Keep { to, mask, then } => self.keep(to, mask, then),
             Inst::LeaveIf { mask } => self.leave_if(mask),
+        }
+    }
+
+    fn disjoint(&mut self, to: u8, x: u8, y: Source) {
+        if self.width == Width::Avx512 {
+            return self.vector(self.sized(2, 2, [0x27; 2]), to, x, y);
+        }
+        self.vector(self.float(0x54), to, x, y);
+        let equal = match self.lane {
+            Lane::F32 => Form { map: 1, prefix: 1, opcode: 0x76, w: false },
+            Lane::F64 => Form { map: 2, prefix: 1, opcode: 0x29, w: false },
+        };
+        self.vector(equal, to, to, Source::Const(0));
+    }
+
+    fn logic(&mut self, op: Op, to: u8, x: u8, y: u8) {
+        let [narrow, wide] = match op {
+            Op::Both => [0x54, 0x41],
+            Op::Either => [0x56, 0x45],
+            _ => [0x57, 0x47],
+        };
+        match self.width {
+            Width::Avx2 => self.vector(self.float(narrow), to, x, Source::Reg(y)),
+            Width::Avx512 => {
+                self.code.vex(Form { opcode: wide, ..KMOV_LOAD }, Length::Ymm, to, x, Rm::Reg(y));
+            }
+        }
+    }
+
+    fn keep(&mut self, to: u8, mask: u8, then: Source) {
+        match (self.width, then) {
+            (Width::Avx2, _) => self.vector(self.float(0x54), to, mask, then),
+            (Width::Avx512, Source::Const(bits)) => self.load_constant(to, bits, mask),
+            (Width::Avx512, Source::Reg(_)) => self.masked(self.float(0x28), to, 0, then, mask),
+            (Width::Avx512, Source::Slot(_)) => self.masked(self.float(0x10), to, 0, then, mask),
         }
     }
 
