@@ -21,7 +21,7 @@ fn branches_on_several_values_are_taken_anew_in_every_call() -> Result<()> {
     let f = |x: &Tensor| -> Result<Tensor> {
         let mut y = x * 2.0;
         while y.sum().item::<f64>()? > 10.0 {
-            y = y * 0.5;
+            y *= 0.5;
         }
         Ok(if y.at(0).item::<f64>()? < 0.0 { y.exp().sum() } else { y.square().sum() })
     };
@@ -189,9 +189,10 @@ fn four_threads_may_make_the_first_calls_of_a_function_at_once() {
 
 type Recursive = fn(&Tensor, &tree::Static<u32>) -> Result<Tensor>;
 
+type Compiled = Jit<Recursive, Tensor, (tree::Static<u32>,), Result<Tensor>>;
+
 /// `x^n`, by itself.
-static POWER: LazyLock<Jit<Recursive, Tensor, (tree::Static<u32>,), Result<Tensor>>> =
-    LazyLock::new(|| jit(power as Recursive).fallback(Fallback::Error));
+static POWER: LazyLock<Compiled> = LazyLock::new(|| jit(power as Recursive).fallback(Fallback::Error));
 
 fn power(x: &Tensor, n: &tree::Static<u32>) -> Result<Tensor> {
     if n.0 == 0 {

@@ -212,7 +212,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(1000))]
+    #![proptest_config(config(600))]
 
     #[test]
     fn compiled_random_programs_give_what_direct_ones_give(program in programs(true)) {

@@ -123,6 +123,16 @@ fn compiled_programs() -> Result<()> {
     let sums = sums.fallback(Fallback::Error);
     same("sums", || sums.call(&x, ()));
 
+    let energy = jit(|x: &Tensor| {
+        let y = ((x.tanh() * 3.0 + 1.0).exp() - (x * x + 2.0).sqrt().sin()) * (x * 0.5).sigmoid();
+        (((&y * &y + 1.0).log() * 0.5 - &y).sum(), y.amax(), y)
+    });
+    let energy = energy.fallback(Fallback::Error);
+    same("sums of everything", || energy.call(&x, ()));
+    // With a last tile that would be too short.
+    let odd = rng.randn([195 * 1024 + 5]);
+    same("sums of everything, odd", || energy.call(&odd, ()));
+    same("sums of everything, strided", || energy.call(&x.t(), ()));
     let columns = jit(|x: &Tensor| {
         let y = x.softmax(-1) * 3.0;
         (y.sum_dim(0), y.tanh().max_dim(0).0)

@@ -8,6 +8,8 @@
 mod failing;
 mod pack;
 mod print;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use super::ir::{Graph, Id, Step};

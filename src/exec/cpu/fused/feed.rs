@@ -54,14 +54,24 @@ impl Cut {
         (self.rows * self.inner).div_ceil(self.unit())
     }
 
+    /// The number of the unit that a tile is.
+    pub(super) fn number(&self, tile: &Tile) -> usize {
+        if self.rows > 1 { tile.row / self.block } else { tile.start.div_ceil(self.step) }
+    }
+
     /// A range of the units.
     pub(super) fn part(&self, units: Range<usize>) -> Cut {
-        let own = |unit: usize, len: usize| [units.start * unit, len.min(units.end * unit)];
         if self.rows > 1 {
-            Cut { own_rows: own(self.block, self.rows), ..*self }
-        } else {
-            Cut { own_inner: own(self.step, self.inner), ..*self }
+            let own = [units.start, units.end].map(|unit| self.rows.min(unit * self.block));
+            return Cut { own_rows: own, ..*self };
         }
+        // As a row is cut into tiles, of which the last is not too short.
+        let start = |unit: usize| match self.inner.saturating_sub(unit * self.step) {
+            0 => self.inner,
+            left if unit > 0 && left < tiled::SHORTEST => unit * self.step - tiled::CHUNK,
+            _ => unit * self.step,
+        };
+        Cut { own_inner: [start(units.start), start(units.end)], ..*self }
     }
 }
 

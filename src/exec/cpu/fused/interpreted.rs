@@ -12,6 +12,11 @@ pub(super) struct Native;
 
 pub(super) type Kernels = [(); 0];
 
+pub(super) fn order(code: &Code, lines: Range<usize>) -> Vec<usize> {
+    let (folds, others) = lines.partition::<Vec<usize>, _>(|&at| code.lines[at].folds());
+    [others, folds].concat()
+}
+
 pub(super) fn groups(_: &Code) -> Vec<Range<usize>> {
     Vec::new()
 }

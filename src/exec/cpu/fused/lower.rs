@@ -6,7 +6,7 @@
 //! Where rows are longer than a tile, a number of a row is there only after all its elements have been seen. So lines
 //! are in phases, each of which goes over the row once: a fold is done by the end of its phase.
 
-use super::{MAX_OPERANDS, Run};
+use super::{MAX_OPERANDS, Run, native};
 use crate::exec::fused::{Extent, Step, Value, What};
 use crate::exec::{Body, Fold, Kernel};
 use crate::ops::Op;
@@ -39,9 +39,8 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Whether it may run on many elements.
-    pub(super) fn is_repeated(&self) -> bool {
-        self.when != When::Tail
+    pub(super) fn folds(&self) -> bool {
+        matches!(self.run, Run::FoldRow { .. } | Run::FoldAll { .. })
     }
 }
 
@@ -176,18 +175,22 @@ impl Code {
         let mut wanted: Vec<Option<usize>> = vec![None; self.registers.len()];
         for line in self.lines.iter_mut().rev() {
             let read = self.outputs.contains(&Some(line.y)) || self.columns.iter().any(|c| c.x == line.y);
-            let folds = matches!(line.run, Run::FoldRow { .. } | Run::FoldAll { .. });
-            if let (Some(phase), false, false) = (wanted[line.y], read, folds) {
+            if let (Some(phase), false, false) = (wanted[line.y], read, line.folds()) {
                 line.phase = phase;
             }
             for &x in &line.x {
                 wanted[x] = Some(wanted[x].map_or(line.phase, |phase| phase.min(line.phase)));
             }
         }
-        // A stable sort: within a phase the order of the steps remains, but for folds, which nothing of their phase
-        // reads: behind the others they do not keep those from being computed together.
-        let folds = |line: &Line| matches!(line.run, Run::FoldRow { .. } | Run::FoldAll { .. });
-        self.lines.sort_by_key(|line| (line.when == When::Tail, line.phase, line.when, folds(line)));
+        // A stable sort: within a phase the order of the steps remains.
+        self.lines.sort_by_key(|line| (line.when == When::Tail, line.phase, line.when));
+        let together = |a: &Line, b: &Line| a.when == b.when && a.phase == b.phase;
+        let mut order = Vec::with_capacity(self.lines.len());
+        for lines in self.lines.chunk_by(together) {
+            order.extend(native::order(self, order.len()..order.len() + lines.len()));
+        }
+        let mut lines: Vec<Option<Line>> = std::mem::take(&mut self.lines).into_iter().map(Some).collect();
+        self.lines = order.into_iter().filter_map(|at| lines[at].take()).collect();
     }
 }
 

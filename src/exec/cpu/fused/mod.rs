@@ -85,23 +85,60 @@ pub(crate) unsafe fn run(fused: &Fused, x: &[Operand], y: &[Destination]) {
     debug_assert_eq!(program.outputs.len(), y.len());
     let cut = Cut::new(program, x);
     let least = SHARED.div_ceil(program.instructions.len() * cut.unit());
-    // What is folded in the order of its tiles is gone over by one thread.
-    let in_order = !program.whole.is_empty() || (cut.rows == 1 && !program.flat);
     // SAFETY: the caller's promise; tiles of outputs are written by one thread each.
     unsafe {
-        if in_order || cut.units() < 2 * least || threads::threads() == 1 {
-            let run = Running::new(program, x, y, cut);
-            run.begin_folds();
-            run.all_rows();
-            run.end();
-        } else if program.columns.is_empty() {
-            let shared = Shared::new((program, x, y, cut));
-            threads::for_ranges(cut.units(), least, |units| {
-                let (program, x, y, cut) = *shared.get();
-                Running::new(program, x, y, cut.part(units)).all_rows();
-            });
-        } else {
-            turns::run(program, x, y, cut, least);
+        match program.sharing(&cut) {
+            Some(sharing) if cut.units() >= 2 * least && threads::threads() > 1 => match sharing {
+                Sharing::Freely => {
+                    let shared = Shared::new((program, x, y, cut));
+                    threads::for_ranges(cut.units(), least, |units| {
+                        let (program, x, y, cut) = *shared.get();
+                        Running::new(program, x, y, cut.part(units)).all_rows();
+                    });
+                }
+                Sharing::InTurn => {
+                    // Whole groups of rows, or, where everything is folded, a tile.
+                    let each = match program.whole.is_empty() {
+                        true => (least * cut.block).next_multiple_of(program.group()) / cut.block,
+                        false => 1,
+                    };
+                    turns::run(program, x, y, cut, each);
+                }
+            },
+            _ => {
+                let run = Running::new(program, x, y, cut);
+                run.begin_folds();
+                run.all_rows();
+                run.end();
+            }
+        }
+    }
+}
+
+/// How threads may share the work of a kernel.
+enum Sharing {
+    /// In any order.
+    Freely,
+    /// What is folded over rows is handed on from one to the next.
+    InTurn,
+}
+
+impl Program {
+    /// How threads may share the work, if they may and it pays.
+    fn sharing(&self, cut: &Cut) -> Option<Sharing> {
+        /// The least instructions for which the tiles of a sum of everything are worth handing on: to do so takes as long
+        /// as a few simple ones.
+        const LEAST: usize = 16;
+        let tiles_are_whole = self.flat || cut.inner <= cut.step;
+        match (self.whole.is_empty(), self.columns.is_empty()) {
+            (true, true) if cut.rows > 1 || self.flat => Some(Sharing::Freely),
+            (true, false) => Some(Sharing::InTurn),
+            (false, true)
+                if self.phases.len() == 1 && tiles_are_whole && self.instructions.len() >= LEAST =>
+            {
+                Some(Sharing::InTurn)
+            }
+            _ => None,
         }
     }
 }
@@ -122,7 +159,7 @@ struct Running<'a> {
     scratch: *mut u8,
     /// Where each place is now.
     table: *mut *mut u8,
-    /// The scratch memory that has the totals of columns: another thread's, where several fold into them in turn.
+    /// The scratch memory that has the totals of folds over rows: another thread's, where several fold into them in turn.
     totals: *mut u8,
     turns: Option<&'a Turns>,
     /// What all of these lie in.
@@ -208,7 +245,7 @@ impl<'a> Running<'a> {
         // SAFETY: offsets are inside of the scratch memory, which has room for the totals.
         unsafe {
             for fold in &self.program.whole {
-                tiled::begin(fold.fold, fold.dtype, self.scratch.add(fold.totals), tiled::ROW_TOTALS);
+                tiled::begin(fold.fold, fold.dtype, self.totals.add(fold.totals), tiled::ROW_TOTALS);
             }
             for column in &self.program.columns {
                 let totals = self.totals.add(column.totals);
@@ -294,6 +331,7 @@ impl<'a> Running<'a> {
             for &place in &phase.moves {
                 self.move_along(phase, place, tile);
             }
+            let mut turn = None;
             self.instructions(phase.body.clone(), n, |at| {
                 let instruction = &self.program.instructions[at];
                 match instruction.run {
@@ -301,8 +339,14 @@ impl<'a> Running<'a> {
                         let (x, y) = (self.at(instruction.x[0]), self.at(instruction.y));
                         tiled::rows(fold, dtype, x, [tile.rows, tile.len], y);
                     }
-                    Run::FoldRow { fold, dtype, totals } | Run::FoldAll { fold, dtype, totals } => {
+                    Run::FoldRow { fold, dtype, totals } => {
                         let totals = self.scratch.add(totals * TOTALS_BYTES);
+                        tiled::add(fold, dtype, self.at(instruction.x[0]), n, totals);
+                    }
+                    Run::FoldAll { fold, dtype, totals } => {
+                        // Kept to the end of the tile, for other folds of it.
+                        turn = turn.take().or_else(|| Some(self.turns?.wait_for(self.cut.number(tile))));
+                        let totals = self.totals.add(totals * TOTALS_BYTES);
                         tiled::add(fold, dtype, self.at(instruction.x[0]), n, totals);
                     }
                     _ => self.compute(instruction, n),
@@ -460,7 +504,7 @@ impl<'a> Running<'a> {
         // SAFETY: the caller's promise.
         unsafe {
             for fold in &self.program.whole {
-                tiled::finish(fold.fold, fold.dtype, self.scratch.add(fold.totals), self.at(fold.y));
+                tiled::finish(fold.fold, fold.dtype, self.totals.add(fold.totals), self.at(fold.y));
             }
             for instruction in &self.program.instructions[self.program.tail.clone()] {
                 self.compute(instruction, 1);

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::lower::{Code, Line};
+use super::lower::{Code, Line, When};
 use super::program::{Home, Program};
 use super::{Run, Running};
 use crate::exec::cpu::jit::{Graph, Kernel, Lane, Recording, Value, Width, width};
@@ -66,6 +66,40 @@ fn on(code: &Code, line: &Line) -> Option<On> {
     registers.map(|&reg| On::of(code.registers[reg].dtype)).try_fold(On::Truth, |all, on| all.with(on?))
 }
 
+/// The order of lines that may run in any, in which those that are compiled together stand together: as they come, but
+/// what does not belong to a group goes before it where it can. Folds, which nothing waits for, go last.
+pub(super) fn order(code: &Code, lines: Range<usize>) -> Vec<usize> {
+    let mut waits = vec![false; code.registers.len()];
+    lines.clone().for_each(|at| waits[code.lines[at].y] = true);
+    let mut left: Vec<usize> = lines.collect();
+    let mut order = Vec::with_capacity(left.len());
+    let mut open: Option<On> = None;
+    while !left.is_empty() {
+        let find = |fits: &dyn Fn(&Line, Option<On>) -> bool| {
+            left.iter().position(|&at| {
+                let line = &code.lines[at];
+                line.x.iter().all(|&x| !waits[x]) && fits(line, on(code, line))
+            })
+        };
+        let next = match open {
+            Some(before) => find(&|_, on| on.and_then(|on| before.with(on)).is_some()),
+            None => find(&|line, on| on.is_none() && !line.folds())
+                .or_else(|| find(&|_, on| on.is_some()))
+                .or_else(|| find(&|_, _| true)),
+        };
+        let Some(next) = next else {
+            open = None;
+            continue;
+        };
+        let at = left.remove(next);
+        let line = &code.lines[at];
+        waits[line.y] = false;
+        open = on(code, line).map(|on| open.and_then(|before| before.with(on)).unwrap_or(on));
+        order.push(at);
+    }
+    order
+}
+
 /// The groups of lines.
 pub(super) fn groups(code: &Code) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
@@ -86,7 +120,7 @@ pub(super) fn groups(code: &Code) -> Vec<Range<usize>> {
         }
     }
     groups.extend(open.map(|(range, _)| range));
-    groups.retain(|range| range.len() >= LEAST && code.lines[range.start].is_repeated());
+    groups.retain(|range| range.len() >= LEAST && code.lines[range.start].when != When::Tail);
     groups
 }
 

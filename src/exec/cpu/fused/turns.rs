@@ -1,8 +1,8 @@
-//! Columns folded by several threads, with the bits that one gives.
+//! Columns, and everything, folded by several threads, with the bits that one gives.
 //!
 //! Groups of rows are computed by whoever is free, and folded into the totals of their columns in order: who has computed
 //! a group waits until all groups before it are folded. To fold takes a small part of the time that it takes to compute,
-//! so hardly anybody waits.
+//! so hardly anybody waits. Where all elements are folded, the tiles are in the place of the groups.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,22 +11,22 @@ use super::{Program, Running};
 use crate::exec::cpu::operand::{Destination, Operand};
 use crate::exec::threads::{self, Shared};
 
-/// Which groups of rows are taken, and which are folded.
+/// What is taken, and which groups of rows, or tiles, are folded.
 pub(super) struct Turns {
-    /// The first row that nobody has taken.
+    /// The first unit that nobody has taken.
     next: AtomicUsize,
-    /// Groups that have been folded; [`BROKEN`] after a panic.
+    /// How many have been folded; [`BROKEN`] after a panic.
     folded: AtomicUsize,
 }
 
 /// A thread has panicked, and its groups will not be folded.
 const BROKEN: usize = usize::MAX;
 
-/// The turn of a group; over when dropped.
+/// The turn of a group or tile; over when dropped.
 pub(super) struct Turn<'a>(&'a Turns, usize);
 
 impl Turns {
-    /// Waits until it is the turn of a group.
+    /// Waits until it is the turn of this one.
     pub(super) fn wait_for(&self, group: usize) -> Turn<'_> {
         /// Looks before the thread lets others run, which may be those it waits for.
         const LOOKS: usize = 1000;
@@ -60,14 +60,14 @@ impl Drop for Breaks<'_> {
     }
 }
 
-/// Runs a kernel that folds columns and nothing else over rows, at least `least` units of its space at a time.
+/// Runs a kernel that folds over rows, so many units of its space at a time: whole groups of rows if columns are folded,
+/// one tile if everything is.
 ///
 /// # Safety
 /// As for [`super::run`].
-pub(super) unsafe fn run(program: &Program, x: &[Operand], y: &[Destination], cut: Cut, least: usize) {
+pub(super) unsafe fn run(program: &Program, x: &[Operand], y: &[Destination], cut: Cut, each: usize) {
     let turns = Turns { next: AtomicUsize::new(0), folded: AtomicUsize::new(0) };
-    let taken = (least * cut.block).next_multiple_of(program.group());
-    // SAFETY: the caller's promise; rows are computed by one thread each, totals are changed by one at a time.
+    // SAFETY: the caller's promise; units are computed by one thread each, totals are changed by one at a time.
     unsafe {
         let whole = Running::new(program, x, y, cut);
         whole.begin_folds();
@@ -77,11 +77,11 @@ pub(super) unsafe fn run(program: &Program, x: &[Operand], y: &[Destination], cu
             let _breaks = Breaks(&turns);
             let mut run = Running { totals, turns: Some(&turns), ..Running::new(program, x, y, cut) };
             loop {
-                let first = turns.next.fetch_add(taken, Ordering::Relaxed);
-                if first >= cut.rows {
+                let first = turns.next.fetch_add(each, Ordering::Relaxed);
+                if first >= cut.units() {
                     break;
                 }
-                run.cut.own_rows = [first, cut.rows.min(first + taken)];
+                run.cut = cut.part(first..first + each);
                 run.all_rows();
             }
         });

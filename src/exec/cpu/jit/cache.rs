@@ -1,8 +1,10 @@
 //! The kernels of this process, so that each is compiled once whatever programs it is part of.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::graph::Multiply;
 use super::{Graph, Kernel, Width};
 
 /// Kernels that are kept, some ten KiB each; programs keep theirs as long as they live.
@@ -10,7 +12,7 @@ const KEPT: usize = 256;
 
 /// Kernels by what they compute.
 struct Cache {
-    kernels: HashMap<(Graph, Width), Known>,
+    kernels: HashMap<(Graph, Width), Known, BuildHasherDefault<Multiply>>,
     now: u64,
 }
 
@@ -29,7 +31,7 @@ pub(super) fn find_or_make(
     make: impl FnOnce(&Graph, Width) -> Option<Kernel>,
 ) -> Option<Arc<Kernel>> {
     let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-    let cache = cache.get_or_insert_with(|| Cache { kernels: HashMap::new(), now: 0 });
+    let cache = cache.get_or_insert_with(|| Cache { kernels: HashMap::default(), now: 0 });
     cache.now += 1;
     let key = (graph, width);
     if let Some(known) = cache.kernels.get_mut(&key) {

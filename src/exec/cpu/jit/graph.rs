@@ -413,7 +413,7 @@ impl Arena {
 fn slot(table: &[u32], nodes: &[Node], node: &Node) -> usize {
     let mut hasher = Multiply(0);
     node.hash(&mut hasher);
-    let mut at = (hasher.0 >> 32) as usize % table.len();
+    let mut at = hasher.finish() as usize % table.len();
     while table[at] != 0 && nodes[table[at] as usize - 1] != *node {
         at = (at + 1) % table.len();
     }
@@ -421,14 +421,20 @@ fn slot(table: &[u32], nodes: &[Node], node: &Node) -> usize {
 }
 
 /// A quick hash, for keys that nobody chooses.
-struct Multiply(u64);
+#[derive(Default)]
+pub(super) struct Multiply(u64);
 
 impl Hasher for Multiply {
     fn finish(&self) -> u64 {
-        self.0
+        // Tables look at the lowest bits, which products mix least.
+        self.0 ^ self.0 >> 32
     }
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.write_u64(u64::from_le_bytes(word));
+        }
     }
     fn write_u64(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
