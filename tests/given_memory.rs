@@ -222,3 +222,35 @@ fn what_is_printed_is_printed_in_every_call_and_in_order() -> Result<()> {
     assert_eq!((values(&rows?), said), (vec![1.0, 2.0], vec!["row: [0.5, 1.0]".to_owned()]));
     Ok(())
 }
+
+#[test]
+fn fusion_does_not_change_the_order_of_what_is_printed() -> Result<()> {
+    // The last sum could join the first group, if what is printed second could be printed first.
+    let shown = |first: fn(&Tensor, &Tensor) -> Tensor| {
+        move |x: &Tensor| {
+            let a = x.exp() * 2.0;
+            let b = a.cumsum(0);
+            let _ = debug::print(&first(x, &b), "first");
+            let second = debug::print(x, "second");
+            (a + second) * b
+        }
+    };
+    let x = Tensor::from([0.5, 1.0]);
+    for first in [|x: &Tensor, _: &Tensor| x.clone(), |_: &Tensor, b: &Tensor| b.clone()] {
+        let f = shown(first);
+        let (expected, said) = debug::printed(|| f(&x));
+        let compiled = jit(f).fallback(Fallback::Error);
+        for _ in 0..3 {
+            let (y, lines) = debug::printed(|| compiled.call(&x, ()));
+            assert_eq!((values(&y?), &lines), (values(&expected), &said));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn compiled_functions_may_be_shared_and_survive_a_panic() {
+    fn shared<T: Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe>(_: &T) {}
+    shared(&jit(|x: &Tensor| x * 2.0).signature(|x: &Tensor| x.rank()));
+    shared(&grad(|x: &Tensor| x.sum()).optimize(true));
+}

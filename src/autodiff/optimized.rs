@@ -40,6 +40,10 @@ where
     }
 }
 
+// A panic in the user's function leaves nothing half done: it is called before anything is changed.
+impl<P, X> std::panic::RefUnwindSafe for Optimized<P, X> {}
+impl<P, X> std::panic::UnwindSafe for Optimized<P, X> {}
+
 impl<P, X> Default for Optimized<P, X> {
     fn default() -> Self {
         Optimized { cache: Cache::with(Options::default()), key: None }

@@ -85,11 +85,11 @@ where
 }
 
 thread_local! {
-    /// What [`print`] has said on this thread, while somebody listens.
+    /// What [`print()`] has said on this thread, while somebody listens.
     static SAID: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// What `f` yields, and what [`print`] said while it ran, a text for each time; nothing of it goes to stderr.
+/// What `f` yields, and what [`print()`] said while it ran, a text for each time; nothing of it goes to stderr.
 ///
 /// ```
 /// use retrograd::{Tensor, debug};
