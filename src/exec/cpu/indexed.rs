@@ -193,6 +193,10 @@ pub(super) unsafe fn gather(
     // only read.
     unsafe {
         let positions = positions(&x[1], around.n)?;
+        if what == Indexing::Elements && !x[0].contiguous && positions.len() < x[0].numel() {
+            gather_few(&x[0], axis, &positions, y);
+            return Ok(());
+        }
         let places = Places { what, positions: &positions, around, outer: 0..around.outer };
         let x = Staged::of(&x[0]).gapless();
         let shared = Shared::new((x.ptr.cast_mut(), y.ptr, x.dtype.size()));
@@ -202,6 +206,38 @@ pub(super) unsafe fn gather(
         });
     }
     Ok(())
+}
+
+/// Gathers elements from where they are, whatever the strides: fewer than a copy without gaps would have.
+///
+/// # Safety
+/// As for [`gather`]; positions are those of the axis.
+unsafe fn gather_few(x: &Operand, axis: usize, positions: &[i64], y: &Destination) {
+    /// # Safety
+    /// As above, for elements of the size of `T`.
+    unsafe fn typed<T: Copy>(x: &Operand, axis: usize, positions: &[i64], y: &Destination) {
+        let shape = &y.spec.shape;
+        for (i, &position) in positions.iter().enumerate() {
+            let (mut rest, mut offset) = (i, position as isize * x.strides[axis]);
+            for other in (0..shape.rank()).rev() {
+                if other != axis {
+                    offset += (rest % shape.dim(other)) as isize * x.strides[other];
+                }
+                rest /= shape.dim(other);
+            }
+            // SAFETY: the caller's promise: an element of `x`, and a place of `y` for each position.
+            unsafe { *y.ptr.cast::<T>().add(i) = *x.ptr.cast::<T>().offset(offset) };
+        }
+    }
+    // SAFETY: the caller's promise; elements are moved as plain bits of their size.
+    unsafe {
+        match x.dtype.size() {
+            1 => typed::<u8>(x, axis, positions, y),
+            2 => typed::<u16>(x, axis, positions, y),
+            4 => typed::<u32>(x, axis, positions, y),
+            _ => typed::<u64>(x, axis, positions, y),
+        }
+    }
 }
 
 /// Nothing is written where an index is out of range.

@@ -8,6 +8,7 @@
 //! | `cse` | the same operation on the same values is done once |
 //! | `simplify` | what an operation's own law has in its place |
 //! | `one_hot` | one element a row is scattered by comparing positions |
+//! | `gathers` | one element a row is computed by itself |
 //! | `sums` | parts of a tensor are joined, not added; products that are added are one product |
 //! | `powers` | `x^2` is `x * x` |
 //! | `scatter_into` | what is scattered into zeros and added is scattered into the sum |
@@ -21,6 +22,7 @@ mod cse;
 mod dce;
 mod fold;
 pub(crate) mod fuse;
+mod gathers;
 mod one_hot;
 mod powers;
 mod recompute;
@@ -48,13 +50,15 @@ const SIMPLIFY: Pass = Pass { name: "simplify", run: simplify::simplify };
 const SUMS: Pass = Pass { name: "sums", run: sums::sums };
 const POWERS: Pass = Pass { name: "powers", run: powers::powers };
 const ONE_HOT: Pass = Pass { name: "one_hot", run: one_hot::one_hot };
+const GATHERS: Pass = Pass { name: "gathers", run: gathers::gathers };
 const RECOMPUTE: Pass = Pass { name: "recompute", run: recompute::recompute };
 const FUSE: Pass = Pass { name: "fuse", run: fuse::fuse };
 const SCATTER_INTO: Pass = Pass { name: "scatter_into", run: scatter_into::scatter_into };
 
 /// Dead code goes first, so that nothing is done to it. Equal constants must be one for `cse` to see that steps on them
 /// are equal, and equal steps one for `simplify` to see `where(c, x, x)`, which in turn makes steps equal.
-const SIMPLER: [Pass; 11] = [DCE, FOLD, CSE, SUMS, POWERS, SIMPLIFY, ONE_HOT, FOLD, CSE, SCATTER_INTO, DCE];
+const SIMPLER: [Pass; 12] =
+    [DCE, FOLD, CSE, SUMS, POWERS, SIMPLIFY, ONE_HOT, GATHERS, FOLD, CSE, SCATTER_INTO, DCE];
 /// Then what is left is put together; views that only fused kernels would have read are dead.
 const FUSED: [Pass; 2] = [FUSE, DCE];
 

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use super::{
-    CSE, DCE, FOLD, ONE_HOT, POWERS, Pass, RECOMPUTE, SCATTER_INTO, SIMPLER, SIMPLIFY, SUMS, checked,
-    in_turn, names, optimize,
+    CSE, DCE, FOLD, GATHERS, ONE_HOT, POWERS, Pass, RECOMPUTE, SCATTER_INTO, SIMPLER, SIMPLIFY, SUMS,
+    checked, in_turn, names, optimize,
 };
 use crate::exec::cpu::program::Program;
 use crate::graph::{Graph, trace};
@@ -26,12 +26,13 @@ enum Keeps {
     Rounding,
 }
 
-const PASSES: [(Pass, Keeps); 8] = [
+const PASSES: [(Pass, Keeps); 9] = [
     (DCE, Keeps::Bits),
     (FOLD, Keeps::Bits),
     (CSE, Keeps::Bits),
     (SIMPLIFY, Keeps::Bits),
     (ONE_HOT, Keeps::Bits),
+    (GATHERS, Keeps::Bits),
     (POWERS, Keeps::Rounding),
     (SUMS, Keeps::Rounding),
     (SCATTER_INTO, Keeps::Rounding),
@@ -464,7 +465,19 @@ fn parts_that_overlap_or_leave_gaps_are_added_right() {
 fn the_passes_have_names() {
     assert_eq!(
         names(),
-        ["dce", "fold", "cse", "sums", "powers", "simplify", "one_hot", "scatter_into", "recompute", "fuse"]
+        [
+            "dce",
+            "fold",
+            "cse",
+            "sums",
+            "powers",
+            "simplify",
+            "one_hot",
+            "gathers",
+            "scatter_into",
+            "recompute",
+            "fuse"
+        ]
     );
     // That of the last is held in its own tests.
     assert!(SIMPLER.iter().all(|pass| PASSES.iter().any(|(held, _)| held.name == pass.name)));
