@@ -209,9 +209,12 @@ fn training<P: Tree + Clone>(
         }),
         Mode::Optimized => {
             let step = jit(step).fallback(Fallback::Error);
+            let mut params = Some(params);
             Box::new(move || {
-                let (next, loss) = step.call(&params, (&x, &y))?;
-                params = next;
+                // Given away, so that they are updated where they are, as PyTorch's are.
+                let given = params.take().expect("those of the step before");
+                let (next, loss) = step.call_owned(given, (&x, &y))?;
+                params = Some(next);
                 Ok(vec![loss])
             })
         }

@@ -198,11 +198,18 @@ impl Function<'_> {
             Err(error) if error.kind() == ErrorKind::Value => return Ok(()),
             graph => graph?,
         };
-        let (plain, direct) = (Program::new(graph.clone()), self.call());
-        let compiled = graph::compile(graph);
+        let (plain, direct) = (Program::new(graph.clone(), 0), self.call());
+        let compiled = graph::compile(graph.clone(), graph::Wanted::default(), 0);
+        let donating =
+            graph::compile(graph, graph::Wanted { small: true, ..Default::default() }, specs.len());
+        let inputs: Vec<&Tensor> = self.inputs.iter().collect();
         for _ in 0..2 {
-            close("direct = compiled without passes", &direct, &plain.run(self.inputs)?[0], ROUNDING)?;
-            close("direct = compiled", &direct, &compiled.run(self.inputs)?[0], ROUNDING)?;
+            close("direct = compiled without passes", &direct, &plain.run(&inputs, &[])?[0], ROUNDING)?;
+            close("direct = compiled", &direct, &compiled.run(&inputs, &[])?[0], ROUNDING)?;
+            let given: Vec<Tensor> = self.inputs.iter().map(copied).collect();
+            let given: Vec<&Tensor> = given.iter().collect();
+            let over = donating.run(&given, &[])?;
+            close("direct = compiled over its inputs", &direct, &over[0], ROUNDING)?;
         }
         Ok(())
     }

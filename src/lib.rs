@@ -39,9 +39,11 @@ mod tensor;
 pub use autodiff::{
     Argument, Arguments, CustomVjp, Function, Grad, GradCheck, GradOnly, Hessian, HessianBlocks, Hvp,
     Jacobian, Jit, Jvp, Loss, Mode, Output, Pullback, Unreached, Vjp, Vmap, custom_vjp, grad, grad_only,
-    gradcheck, gradgradcheck, hessian, hessian_blocks, hvp, jacobian, jit, jvp, stop_gradient, vjp, vmap,
+    gradcheck, gradgradcheck, hessian, hessian_blocks, hvp, jacobian, jit, jvp, optimize_by_default,
+    stop_gradient, vjp, vmap,
 };
 pub use error::{Error, ErrorKind, Result};
+pub use exec::threads::{set_threads, threads, with_threads};
 pub use graph::{Fallback, Stats};
 pub use ops::{
     Closeness, Conv, CustomOp, GridOrder, INFER, IncludeSelf, Interpolation, IntoLengths, IntoPadding,

@@ -27,7 +27,7 @@ impl Record {
     }
 }
 
-impl Visitor for Record {
+impl Visitor<'_> for Record {
     fn leaf(&mut self, _: &Tensor) {
         self.0 += ".";
     }

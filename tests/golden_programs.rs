@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use read::{Stored, Tolerance, compare};
-use retrograd::{Fallback, Result, Tensor, jit};
+use retrograd::{Fallback, Result, Tensor, jit, tree};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -150,16 +150,23 @@ fn programs_agree_when_they_are_compiled() {
         });
         let fallback = if ASKING.contains(name) { Fallback::Direct } else { Fallback::Error };
         let compiled = compiled.fallback(fallback);
+        let named = |tensors: Vec<Tensor>| names.borrow().iter().cloned().zip(tensors).collect();
         for _ in 0..3 {
-            let call = |inputs: &Inputs| {
-                let tensors = compiled.call(&inputs.0, ())?;
-                Ok(names.borrow().iter().cloned().zip(tensors).collect())
-            };
-            wrong.extend(failures(&program, call));
+            wrong.extend(failures(&program, |inputs| compiled.call(&inputs.0, ()).map(named)));
+        }
+        // Again over the inputs themselves, which nobody else holds then.
+        let alone = |x: &Tensor| Tensor::stack(std::slice::from_ref(x), 0).squeeze(0);
+        for _ in 0..2 {
+            let owned = |inputs: &Inputs| compiled.call_owned(tree::map(&inputs.0, alone), ()).map(named);
+            wrong.extend(failures(&program, owned));
         }
         let stats = compiled.stats();
-        let expected = if ASKING.contains(name) { (0, 3) } else { (2, 0) };
+        let expected = if ASKING.contains(name) { (0, 5) } else { (4, 0) };
         assert_eq!((stats.hits, stats.direct), expected, "{name}: {stats:?}");
+        assert!(stats.packing() <= 1.1, "{name}: {stats:?}");
+        let small = compiled.reduce_footprint(true);
+        wrong.extend(failures(&program, |inputs| small.call(&inputs.0, ()).map(named)));
+        assert!(small.stats().arena <= stats.arena, "{name}: {:?} instead of {stats:?}", small.stats());
     }
     assert!(wrong.is_empty(), "{} results differ:\n{}", wrong.len(), wrong.join("\n"));
 }

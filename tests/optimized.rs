@@ -57,6 +57,7 @@ fn gradients_and_auxiliary_outputs_are_those_of_direct_mode() -> Result<()> {
     }
     let stats = optimized.stats();
     assert_eq!((stats.misses, stats.hits, stats.direct), (2, 4, 0), "{stats:?}");
+    assert!(stats.live > 0 && stats.live <= stats.arena && stats.packing() <= 1.1, "{stats:?}");
     assert_eq!(stats.reasons, ["compiled anew: argument 1: f64[5, 4] -> f64[2, 4]"]);
     Ok(())
 }

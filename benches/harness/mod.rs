@@ -83,13 +83,32 @@ fn options() -> std::result::Result<Options, String> {
             _ => return Err(format!("unknown option {arg}; there are --mode, --threads, --only, --seconds")),
         }
     }
-    if options.threads != 1 {
-        return Err("one thread is what there is".to_owned());
+    if options.threads == 0 {
+        return Err("--threads: there is at least one".to_owned());
     }
+    retrograd::set_threads(options.threads);
     Ok(options)
 }
 
-fn measure(name: &str, (check, mut run): (Check, Run), options: &Options) -> Result<()> {
+/// The most memory that this process had resident so far, in KiB; none where the system does not tell (it is Linux that
+/// does).
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// As JSON has it.
+fn json(number: Option<u64>) -> String {
+    number.map_or("null".to_owned(), |number| number.to_string())
+}
+
+fn measure(
+    name: &str,
+    (check, mut run): (Check, Run),
+    start_kib: Option<u64>,
+    options: &Options,
+) -> Result<()> {
     let start = Instant::now();
     let mut outputs = black_box(run()?);
     let first = start.elapsed();
@@ -113,13 +132,17 @@ fn measure(name: &str, (check, mut run): (Check, Run), options: &Options) -> Res
         times.push(turn.elapsed());
     }
     times.sort_unstable();
+    let peak_kib = peak_kib();
     let mode = if options.mode == Mode::Direct { "direct" } else { "optimized" };
     let us = |time: Duration| time.as_secs_f64() * 1e6;
     println!(
-        r#"{{"workload": "{name}", "program": "retrograd-{mode}", "threads": 1, "median_us": {:.2}, "min_us": {:.2}, "first_us": {:.0}, "check": {value:e}}}"#,
+        r#"{{"workload": "{name}", "program": "retrograd-{mode}", "threads": {}, "median_us": {:.2}, "min_us": {:.2}, "first_us": {:.0}, "peak_kib": {}, "start_kib": {}, "check": {value:e}}}"#,
+        options.threads,
         us(times[times.len() / 2]),
         us(times[0]),
         us(first),
+        json(peak_kib),
+        json(start_kib),
     );
     Ok(())
 }
@@ -132,8 +155,9 @@ pub(crate) fn main(names: &[&str], workload: impl Fn(&str, Mode) -> Option<(Chec
     });
     let wanted = |name: &&&str| options.only.is_empty() || options.only.iter().any(|only| only == **name);
     for name in names.iter().filter(wanted) {
+        let start_kib = peak_kib();
         let Some(work) = workload(name, options.mode) else { continue };
-        if let Err(error) = measure(name, work, &options) {
+        if let Err(error) = measure(name, work, start_kib, &options) {
             eprintln!("{name}: {error}");
             exit(1);
         }

@@ -88,7 +88,7 @@ fn implementation(item: &DeriveInput) -> Result<TokenStream> {
                 match #scrutinee { #(#walk)* }
             }
 
-            fn visit(&self, visitor: &mut dyn ::retrograd::tree::Visitor) {
+            fn visit<'tree>(&'tree self, visitor: &mut dyn ::retrograd::tree::Visitor<'tree>) {
                 match #scrutinee { #(#visit)* }
             }
         }

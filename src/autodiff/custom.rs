@@ -111,7 +111,7 @@ fn skeleton<T: Tree>(tree: &T) -> T {
 /// Whether two trees have the same paths and static values.
 fn same_structure<T: Tree>(a: &T, b: &T) -> bool {
     struct Collect(Vec<Box<dyn Fixed>>);
-    impl Visitor for Collect {
+    impl<'a> Visitor<'a> for Collect {
         fn leaf(&mut self, _: &Tensor) {}
         fn enter(&mut self, _: Key<'_>) {}
         fn leave(&mut self) {}

@@ -29,7 +29,9 @@ pub trait Arguments: Sized {
     /// Rebuilds each; the walker enters argument `i` of the function (the first has number 0) by its index.
     fn walk(x: Self::Refs<'_>, walker: &mut dyn Walker) -> Self;
     /// Shows each, entered in the same way, without rebuilding.
-    fn visit(x: Self::Refs<'_>, visitor: &mut dyn Visitor);
+    fn visit<'a>(x: Self::Refs<'a>, visitor: &mut dyn Visitor<'a>)
+    where
+        Self: 'a;
     /// References to them.
     fn refs(&self) -> Self::Refs<'_>;
     /// The same for a shorter time.
@@ -57,14 +59,14 @@ fn walk_argument<T: Tree>(walker: &mut dyn Walker, index: usize, argument: &T) -
     argument
 }
 
-fn visit_argument<T: Tree>(visitor: &mut dyn Visitor, index: usize, argument: &T) {
+fn visit_argument<'a, T: Tree>(visitor: &mut dyn Visitor<'a>, index: usize, argument: &'a T) {
     visitor.enter(Key::Index(index));
     argument.visit(visitor);
     visitor.leave();
 }
 
 /// Shows all arguments of a function to a visitor, which enters each by its number.
-pub(crate) fn visit_all<P: Tree, X: Arguments>(p: &P, x: X::Refs<'_>, visitor: &mut dyn Visitor) {
+pub(crate) fn visit_all<'a, P: Tree, X: Arguments>(p: &'a P, x: X::Refs<'a>, visitor: &mut dyn Visitor<'a>) {
     visit_argument(visitor, 0, p);
     X::visit(x, visitor);
 }
@@ -92,7 +94,11 @@ impl Arguments for () {
     type Refs<'a> = ();
     const COUNT: usize = 0;
     fn walk((): (), _: &mut dyn Walker) {}
-    fn visit((): (), _: &mut dyn Visitor) {}
+    fn visit<'a>((): (), _: &mut dyn Visitor<'a>)
+    where
+        Self: 'a,
+    {
+    }
     fn refs(&self) {}
     fn shortened<'short, 'long: 'short>((): ()) {}
     fn check((): ()) -> Result<()> {
@@ -118,7 +124,10 @@ impl<A: Tree> Arguments for (A,) {
     fn walk(x: &A, walker: &mut dyn Walker) -> (A,) {
         (walk_argument(walker, 1, x),)
     }
-    fn visit(x: &A, visitor: &mut dyn Visitor) {
+    fn visit<'a>(x: &'a A, visitor: &mut dyn Visitor<'a>)
+    where
+        Self: 'a,
+    {
         visit_argument(visitor, 1, x);
     }
     fn refs(&self) -> &A {
@@ -174,7 +183,10 @@ macro_rules! arities {
             fn walk(($($value,)+): Self::Refs<'_>, walker: &mut dyn Walker) -> Self {
                 ($(walk_argument(walker, $number, $value),)+)
             }
-            fn visit(($($value,)+): Self::Refs<'_>, visitor: &mut dyn Visitor) {
+            fn visit<'a>(($($value,)+): Self::Refs<'a>, visitor: &mut dyn Visitor<'a>)
+            where
+                Self: 'a,
+            {
                 $(visit_argument(visitor, $number, $value);)+
             }
             fn refs(&self) -> Self::Refs<'_> {

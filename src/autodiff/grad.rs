@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::function::{Argument, Function, Loss, guarded};
-use super::jit::{code, run_optimized};
+use super::optimized::{Optimized, options};
 use super::tape::{Slot, Tape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{Cache, Fallback, Options, Stats};
+use crate::exec::cpu;
+use crate::graph::{Lent, Stats};
 use crate::tensor::tree::{self, Tree};
 use crate::tensor::{Spec, Tensor};
 
@@ -37,8 +39,21 @@ where
     X: super::function::Arguments,
     R: Loss,
 {
-    Grad { f, unreached: Unreached::Zero, optimized: None, signature: PhantomData }
+    let optimized = OPTIMIZE.load(Ordering::Relaxed).then(Optimized::default);
+    Grad { f, unreached: Unreached::Zero, missed: Mutex::default(), optimized, signature: PhantomData }
 }
+
+/// Whether gradients made from now on are optimized, as if by [`Grad::optimize`], which still decides for each. It is
+/// meant for the `main` of a program: one line, and every training loop in it is compiled.
+///
+/// ```no_run
+/// retrograd::optimize_by_default(true);
+/// ```
+pub fn optimize_by_default(optimize: bool) {
+    OPTIMIZE.store(optimize, Ordering::Relaxed);
+}
+
+static OPTIMIZE: AtomicBool = AtomicBool::new(false);
 
 /// As [`grad`], but calling yields the gradient alone.
 ///
@@ -62,8 +77,10 @@ where
 pub struct Grad<F, P, X, R, const N: usize = 0> {
     f: F,
     unreached: Unreached,
+    /// Paths of leaves that a loss did not depend on.
+    missed: Mutex<Vec<String>>,
     /// None: every call runs directly.
-    optimized: Option<Cache>,
+    optimized: Option<Optimized<P, X>>,
     signature: PhantomData<fn(P, X) -> R>,
 }
 
@@ -106,8 +123,14 @@ impl<F, P, X, R, const N: usize> Grad<F, P, X, R, N> {
     where
         X: Argument<P, M>,
     {
-        let optimized = self.optimized.map(|cache| Cache::with(cache.options));
-        Grad { f: self.f, unreached: self.unreached, optimized, signature: PhantomData }
+        let optimized = self.optimized.map(Optimized::emptied);
+        Grad {
+            f: self.f,
+            unreached: self.unreached,
+            missed: Mutex::default(),
+            optimized,
+            signature: PhantomData,
+        }
     }
 
     /// Decides what becomes of a leaf that the loss does not depend on.
@@ -132,34 +155,31 @@ impl<F, P, X, R, const N: usize> Grad<F, P, X, R, N> {
     /// ```
     #[must_use]
     pub fn optimize(mut self, optimize: bool) -> Self {
-        self.optimized = optimize.then(|| Cache::with(Options::default()));
+        self.optimized = optimize.then(Optimized::default);
         self
     }
 
-    /// What happens where the function cannot be compiled. Turns optimization on.
-    #[must_use]
-    pub fn fallback(mut self, fallback: Fallback) -> Self {
-        self.options().fallback = fallback;
-        self
-    }
-
-    /// In every `n`-th call of a signature the function is traced again, and runs directly from then on if it did
-    /// something else than before. 0: only in the second call. Turns optimization on.
-    #[must_use]
-    pub fn audit(mut self, n: usize) -> Self {
-        self.options().audit = n;
-        self
-    }
-
-    /// What became of the calls of an optimized function so far.
+    /// What became of the calls of an optimized function so far, and, of any, which leaves the loss does not depend on.
+    ///
+    /// ```
+    /// use retrograd::{Tensor, grad};
+    /// let d = grad(|p: &[Tensor; 2]| p[0].square().sum());
+    /// d.call(&[Tensor::from(1.0), Tensor::from(2.0)], ())?;
+    /// assert_eq!(d.stats().unreached, ["[1]"]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
     pub fn stats(&self) -> Stats {
-        self.optimized.as_ref().map(Cache::stats).unwrap_or_default()
+        let mut stats = self.optimized.as_ref().map(Optimized::stats).unwrap_or_default();
+        stats.unreached.clone_from(&self.missed.lock().unwrap_or_else(PoisonError::into_inner));
+        stats
     }
 
-    fn options(&mut self) -> &mut Options {
-        &mut self.optimized.get_or_insert_with(|| Cache::with(Options::default())).options
+    fn programs(&mut self) -> &mut Optimized<P, X> {
+        self.optimized.get_or_insert_default()
     }
 }
+
+options!(Grad<F, P, X, R, N>, GradOnly<F, P, X, R, N>);
 
 impl<F, P, X, R, const N: usize> Grad<F, P, X, R, N>
 where
@@ -174,8 +194,42 @@ where
     /// An operation that could not work, invalid inputs (named by path), a loss that is not a floating-point
     /// scalar, an integer leaf where a gradient is asked for, or whatever the function itself returns.
     pub fn call(&self, p: &P, x: X::Refs<'_>) -> Result<(X::Item, R::Parts)> {
+        self.call_lent(p, x, Lent::NOTHING)
+    }
+
+    /// As [`Grad::call`], and puts the gradient into `gradient`: into the memory of its tensors where shape and dtype fit
+    /// and nobody else has a handle on them, so that the gradient lies in the same place in every call. Otherwise the
+    /// tensors are replaced. Yields what the function returned. On an error `gradient` is what it was, or holds anything.
+    ///
+    /// ```
+    /// use retrograd::{Tensor, grad, tree};
+    ///
+    /// let d = grad(|p: &[Tensor; 2]| (&p[0] * &p[1]).sum());
+    /// let p = [Tensor::from([1.0, 2.0]), Tensor::from([3.0, 4.0])];
+    /// let mut gradient = tree::map(&p, Tensor::zeros_like);
+    /// for _ in 0..2 {
+    ///     let loss = d.call_into(&p, (), &mut gradient)?;
+    ///     assert_eq!(loss.item::<f64>()?, 11.0);
+    ///     assert_eq!(gradient[0].to_vec::<f64>()?, [3.0, 4.0]);
+    /// }
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Grad::call`].
+    pub fn call_into(&self, p: &P, x: X::Refs<'_>, gradient: &mut X::Item) -> Result<R::Parts> {
+        let old = tree::leaf_refs(gradient);
+        let (new, parts) = self.call_lent(p, x, Lent { replaced: &old, ..Lent::NOTHING })?;
+        let mut old = old.into_iter();
+        let stable =
+            tree::map(&new, |new| old.next().map_or_else(|| new.clone(), |old| written_over(old, new)));
+        *gradient = stable;
+        Ok(parts)
+    }
+
+    fn call_lent(&self, p: &P, x: X::Refs<'_>, lent: Lent<'_>) -> Result<(X::Item, R::Parts)> {
         match &self.optimized {
-            Some(cache) => run_optimized::<P, X, _>(cache, p, x, |p, x| self.directly(p, x)),
+            Some(programs) => programs.call(p, x, lent, |p, x| self.directly(p, x)),
             None => self.directly(p, x),
         }
     }
@@ -187,7 +241,7 @@ where
     /// As [`Grad::call`].
     pub fn show_code(&self, p: &P, x: X::Refs<'_>) -> Result<String> {
         match &self.optimized {
-            Some(cache) => code::<P, X, _>(cache, p, x, |p, x| self.directly(p, x)),
+            Some(programs) => programs.code(p, x, |p, x| self.directly(p, x)),
             None => Ok(String::new()),
         }
     }
@@ -205,7 +259,22 @@ where
         let seed = taped.tape.slot_of(loss).map(|slot| (slot, taped.tape.primal_of(loss).ones_like()));
         let output = taped.primal_output()?;
         let cotangents = taped.tape.close().pull_once(seed.into_iter().collect(), &taped.leaves);
+        if cotangents.iter().any(Option::is_none) {
+            self.note_missed(item, &cotangents);
+        }
         Ok((gathered(item, cotangents, self.unreached)?, output))
+    }
+}
+
+impl<F, P, X, R, const N: usize> Grad<F, P, X, R, N> {
+    #[cold]
+    fn note_missed<T: Tree>(&self, item: &T, cotangents: &[Option<Tensor>]) {
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        for (path, cotangent) in tree::paths(item).into_iter().zip(cotangents) {
+            if cotangent.is_none() && !missed.contains(&path) {
+                missed.push(path);
+            }
+        }
     }
 }
 
@@ -222,6 +291,14 @@ where
     /// As [`Grad::call`].
     pub fn call(&self, p: &P, x: X::Refs<'_>) -> Result<X::Item> {
         self.0.call(p, x).map(|(gradient, _)| gradient)
+    }
+
+    /// As [`Grad::call_into`].
+    ///
+    /// # Errors
+    /// As [`Grad::call`].
+    pub fn call_into(&self, p: &P, x: X::Refs<'_>, gradient: &mut X::Item) -> Result<()> {
+        self.0.call_into(p, x, gradient).map(drop)
     }
 
     /// As [`Grad::show_code`].
@@ -254,21 +331,13 @@ impl<F, P, X, R, const N: usize> GradOnly<F, P, X, R, N> {
         GradOnly(self.0.optimize(optimize))
     }
 
-    /// As [`Grad::fallback`].
-    #[must_use]
-    pub fn fallback(self, fallback: Fallback) -> Self {
-        GradOnly(self.0.fallback(fallback))
-    }
-
-    /// As [`Grad::audit`].
-    #[must_use]
-    pub fn audit(self, n: usize) -> Self {
-        GradOnly(self.0.audit(n))
-    }
-
     /// As [`Grad::stats`].
     pub fn stats(&self) -> Stats {
         self.0.stats()
+    }
+
+    fn programs(&mut self) -> &mut Optimized<P, X> {
+        self.0.programs()
     }
 }
 
@@ -306,6 +375,11 @@ impl<O: Tree> Taped<O> {
         let output = tree::map(&self.output, |leaf| self.tape.primal_of(leaf));
         tree::check_valid("output", &output).map(|()| output)
     }
+}
+
+/// The elements of `new` in the memory of `old`, if that is of the same spec and nobody else sees it.
+fn written_over(old: &Tensor, new: &Tensor) -> Tensor {
+    if old.spec() == new.spec() { cpu::written_over(old, new) } else { new.clone() }
 }
 
 /// Refuses integer and bool leaves by path.

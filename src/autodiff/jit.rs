@@ -1,20 +1,20 @@
-//! `jit`: a function compiled; and what it shares with `grad(f).optimize(true)`.
+//! `jit`: a function compiled.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::function::{Arguments, Function, Output, guarded, replaced, visit_all};
+use super::function::{Arguments, Function, Output, guarded};
+use super::optimized::{Optimized, options};
 use crate::error::Result;
-use crate::graph::{Cache, Fallback, Options, Stats};
-use crate::tensor::Tensor;
+use crate::graph::{Lent, Stats};
 use crate::tensor::tree::{self, Tree};
 
 /// `f`, compiled: the first call with arguments of some structure, shapes and dtypes traces the function and compiles
 /// what it did; later ones run the program. The function stays as it is, and so do its results.
 ///
 /// What can be compiled is what depends on the arguments alone. A function that asks for the value of a tensor
-/// ([`Tensor::item`], a comparison in an `if`), or that does not do the same in every call, runs directly:
-/// [`Jit::stats`] say so, and [`Fallback::Error`] makes it an error. What is captured and changes later is seen when a
+/// ([`crate::Tensor::item`], a comparison in an `if`), or that does not do the same in every call, runs directly:
+/// [`Jit::stats`] say so, and [`crate::Fallback::Error`] makes it an error. What is captured and changes later is seen when a
 /// signature is called for the second time, and in every `n`-th call under [`Jit::audit`]; pass as an argument what
 /// changes.
 ///
@@ -35,13 +35,13 @@ where
     X: Arguments,
     R: Output,
 {
-    Jit { f, cache: Cache::with(Options::default()), signature: PhantomData }
+    Jit { f, programs: Optimized::default(), signature: PhantomData }
 }
 
 /// A compiled function; made by [`jit`].
 pub struct Jit<F, P, X, R> {
     f: F,
-    cache: Cache,
+    programs: Optimized<P, X>,
     signature: PhantomData<fn(P, X) -> R>,
 }
 
@@ -62,9 +62,34 @@ where
     ///
     /// # Errors
     /// As the function: an operation that could not work, invalid inputs (named by path), or whatever it returns; and
-    /// under [`Fallback::Error`] that it cannot be compiled.
+    /// under [`crate::Fallback::Error`] that it cannot be compiled.
     pub fn call(&self, p: &P, x: X::Refs<'_>) -> Result<R::Value> {
-        run_optimized::<P, X, _>(&self.cache, p, x, |p, x| self.directly(p, x))
+        self.programs.call(p, x, Lent::NOTHING, |p, x| self.directly(p, x))
+    }
+
+    /// As [`Jit::call`], and gives the first argument away: results may be written over those of its tensors that nobody
+    /// else has a handle on, so that a step needs no second copy of what it updates. A tensor with a second handle (a clone
+    /// that is kept, a view, the same tensor twice in `p`) stays what it is, and so does all of `p` where the function
+    /// runs directly.
+    ///
+    /// ```
+    /// use retrograd::{Tensor, jit};
+    ///
+    /// let step = jit(|p: &Tensor, g: &Tensor| p - g * 0.5);
+    /// let (mut p, g) = (Tensor::from([1.0, 2.0]), Tensor::from([2.0, 2.0]));
+    /// let before = p.clone();
+    /// for _ in 0..3 {
+    ///     p = step.call_owned(p, &g)?;
+    /// }
+    /// assert_eq!(p.to_vec::<f64>()?, [-2.0, -1.0]);
+    /// assert_eq!(before.to_vec::<f64>()?, [1.0, 2.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Jit::call`].
+    pub fn call_owned(&self, p: P, x: X::Refs<'_>) -> Result<R::Value> {
+        self.programs.call(&p, x, Lent { first: true, ..Lent::NOTHING }, |p, x| self.directly(p, x))
     }
 
     /// The program for these arguments as readable code: each operation with its place in memory and the line that it
@@ -73,7 +98,7 @@ where
     /// # Errors
     /// As [`Jit::call`].
     pub fn show_code(&self, p: &P, x: X::Refs<'_>) -> Result<String> {
-        code::<P, X, _>(&self.cache, p, x, |p, x| self.directly(p, x))
+        self.programs.code(p, x, |p, x| self.directly(p, x))
     }
 
     fn directly(&self, p: &P, x: X::Refs<'_>) -> Result<R::Value> {
@@ -85,56 +110,14 @@ where
 }
 
 impl<F, P, X, R> Jit<F, P, X, R> {
-    /// What happens where the function cannot be compiled.
-    #[must_use]
-    pub fn fallback(mut self, fallback: Fallback) -> Self {
-        self.cache.options.fallback = fallback;
-        self
-    }
-
-    /// In every `n`-th call of a signature the function is traced again, and runs directly from then on if it did
-    /// something else than before. 0: only in the second call.
-    #[must_use]
-    pub fn audit(mut self, n: usize) -> Self {
-        self.cache.options.audit = n;
-        self
-    }
-
     /// What became of the calls so far.
     pub fn stats(&self) -> Stats {
-        self.cache.stats()
+        self.programs.stats()
+    }
+
+    fn programs(&mut self) -> &mut Optimized<P, X> {
+        &mut self.programs
     }
 }
 
-/// What a function yields for these arguments: by a program of the cache, or by `direct` where there is none.
-pub(super) fn run_optimized<P: Tree, X: Arguments, O: Tree>(
-    cache: &Cache,
-    p: &P,
-    x: X::Refs<'_>,
-    direct: impl Fn(&P, X::Refs<'_>) -> Result<O>,
-) -> Result<O> {
-    cache.call(&|visitor| visit_all::<P, X>(p, x, visitor), &|leaves| on::<P, X, O, _>(leaves, p, x, &direct))
-}
-
-/// The code of the program for these arguments.
-pub(super) fn code<P: Tree, X: Arguments, O: Tree>(
-    cache: &Cache,
-    p: &P,
-    x: X::Refs<'_>,
-    direct: impl Fn(&P, X::Refs<'_>) -> Result<O>,
-) -> Result<String> {
-    cache.code(&|visitor| visit_all::<P, X>(p, x, visitor), &|leaves| on::<P, X, O, _>(leaves, p, x, &direct))
-}
-
-/// What `direct` yields for the arguments, or for arguments with these leaves.
-fn on<P: Tree, X: Arguments, O, F: Fn(&P, X::Refs<'_>) -> Result<O>>(
-    leaves: Option<&[Tensor]>,
-    p: &P,
-    x: X::Refs<'_>,
-    direct: &F,
-) -> Result<O> {
-    let Some(leaves) = leaves else { return direct(p, X::shortened(x)) };
-    let mut leaves = leaves.iter().cloned();
-    let (p, x) = replaced::<P, X>(p, x, &mut |leaf| leaves.next().unwrap_or_else(|| leaf.clone()));
-    direct(&p, x.refs())
-}
+options!(Jit<F, P, X, R>);

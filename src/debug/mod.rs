@@ -1,11 +1,14 @@
 //! Finding mistakes.
 
+use std::cell::RefCell;
+
 use crate::autodiff::{Arguments, Function, Output, guarded, replaced};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph;
 use crate::tensor::tree::{self, Tree};
 
 pub use crate::error::panic_on_error;
+pub use crate::ops::print;
 
 /// Names of the passes that optimize a graph, in the order in which they first run; see [`print_pass`].
 pub fn passes() -> Vec<&'static str> {
@@ -79,4 +82,39 @@ where
         .verify()
         .map_err(|message| Error::msg(format!("the trace is wrong, please report it: {message}")))?;
     Ok(graph.to_string())
+}
+
+thread_local! {
+    /// What [`print()`] has said on this thread, while somebody listens.
+    static SAID: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// What `f` yields, and what [`print()`] said while it ran, a text for each time; nothing of it goes to stderr.
+///
+/// ```
+/// use retrograd::{Tensor, debug};
+/// let (y, lines) = debug::printed(|| debug::print(&Tensor::from(2.0), "x") * 3.0);
+/// assert_eq!(y.item::<f64>()?, 6.0);
+/// assert_eq!(lines, ["x: 2.0"]);
+/// # Ok::<(), retrograd::Error>(())
+/// ```
+pub fn printed<R>(f: impl FnOnce() -> R) -> (R, Vec<String>) {
+    /// However `f` ends, the one who listened before listens again.
+    struct Restore(Option<Vec<String>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            SAID.set(self.0.take());
+        }
+    }
+    let _restore = Restore(SAID.replace(Some(Vec::new())));
+    let y = f();
+    (y, SAID.take().unwrap_or_default())
+}
+
+/// Writes a text to stderr, or to whom listens.
+pub(crate) fn say(text: String) {
+    SAID.with_borrow_mut(|said| match said {
+        Some(said) => said.push(text),
+        None => eprintln!("{text}"),
+    });
 }

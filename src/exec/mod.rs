@@ -8,6 +8,7 @@ mod math;
 pub(crate) mod matrix;
 pub(crate) mod reference;
 pub(crate) mod scalar;
+pub(crate) mod threads;
 pub(crate) mod window;
 
 use std::fmt;
@@ -35,7 +36,7 @@ pub(crate) enum Kernel<'a> {
     /// No arithmetic: the same elements under other strides.
     View(View<'a>),
     /// A base with the other inputs written into regions of it.
-    Place(Base, Vec<Region>),
+    Place(Base, Regions<'a>),
     /// `x0` at the indices `x1` along an axis.
     Gather(Indexing, usize),
     /// `x0` with `x2` combined into it at the indices `x1` along an axis, in row-major order of `x2`.
@@ -142,12 +143,21 @@ pub(crate) struct Region {
     pub(crate) step: Vec<i64>,
 }
 
+/// Where the tensors of a placement go.
+#[derive(Clone, Copy)]
+pub(crate) enum Regions<'a> {
+    /// The one tensor that there is goes here.
+    One(&'a Region),
+    /// One after the other along an axis.
+    Joined(usize),
+}
+
 /// What a placement starts from.
 #[derive(Clone, Copy)]
 pub(crate) enum Base {
-    /// The same number everywhere; every input has a region.
+    /// The same number everywhere; every input is placed.
     Fill(Number),
-    /// The first input; the others have a region each.
+    /// The first input; the others are placed.
     First,
 }
 

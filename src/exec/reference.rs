@@ -11,7 +11,8 @@ mod ordering;
 use super::expr::Expr;
 use super::window::{self, Windows};
 use super::{
-    Base, Body, Combine, ConvRole, Convolution, Fold, Indexing, Kernel, PoolKind, Pooling, Region, View,
+    Base, Body, Combine, ConvRole, Convolution, Fold, Indexing, Kernel, PoolKind, Pooling, Region, Regions,
+    View,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{AxisSet, DType, Number, Shape, Spec, Tensor};
@@ -91,7 +92,7 @@ fn compute_one(kernel: &Kernel<'_>, x: &[&Tensor], spec: Spec) -> Result<Tensor>
         Kernel::View(view) => {
             positions(&spec.shape).iter().map(|p| viewed(view, &x[0], &spec.shape, p)).collect()
         }
-        Kernel::Place(base, regions) => place(*base, regions, &x, spec),
+        Kernel::Place(base, regions) => place(*base, *regions, &x, spec),
         Kernel::Gather(what, axis) => gather(*what, *axis, &x, spec)?,
         Kernel::Scatter(what, axis, combine) => scatter(*what, *axis, *combine, &x, spec)?,
         Kernel::Scan(scan) => {
@@ -212,14 +213,25 @@ fn in_region(region: &Region, position: &[usize]) -> Position {
     axes.map(|((start, step), &p)| (start + step * p as i64) as usize).collect()
 }
 
-fn place(base: Base, regions: &[Region], x: &[List], spec: Spec) -> Vec<Number> {
+fn place(base: Base, regions: Regions<'_>, x: &[List], spec: Spec) -> Vec<Number> {
     let (mut y, parts) = match base {
         Base::Fill(number) => (vec![number; spec.shape.numel()], x),
         Base::First => (x[0].values.clone(), &x[1..]),
     };
-    for (part, region) in parts.iter().zip(regions) {
+    let mut end = 0;
+    for part in parts {
+        let start = end;
         for position in positions(&part.spec.shape) {
-            y[flat(&spec.shape, &in_region(region, &position))] = part.at(&position);
+            let to = match regions {
+                Regions::One(region) => in_region(region, &position),
+                Regions::Joined(axis) => {
+                    let mut to = position.clone();
+                    to[axis] += start;
+                    end = start + part.spec.shape.dim(axis);
+                    to
+                }
+            };
+            y[flat(&spec.shape, &to)] = part.at(&position);
         }
     }
     y

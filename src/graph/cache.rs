@@ -8,13 +8,13 @@
 
 use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::compile;
 use super::ir::Graph;
 use super::signature::{Change, Signature, Visit};
 use super::trace::{Recorded, trace_call};
+use super::{Wanted, compile};
 use crate::autodiff::level::settle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::cpu::program::Program;
@@ -45,6 +45,19 @@ pub struct Stats {
     pub compiling: Duration,
     /// Why programs were compiled anew and why calls ran directly, in the order in which that came up.
     pub reasons: Vec<String>,
+    /// Bytes of the block in which the intermediate results of a program lie: the largest of all its programs.
+    pub arena: usize,
+    /// Bytes that the same program has in use at once at most: no block could be smaller.
+    pub live: usize,
+    /// Paths of leaves of the argument that a loss did not depend on, so that their gradient is zero. Of gradients only.
+    pub unreached: Vec<String>,
+}
+
+impl Stats {
+    /// How many times as large as need be the block of intermediate results is.
+    pub fn packing(&self) -> f64 {
+        if self.live == 0 { 1.0 } else { self.arena as f64 / self.live as f64 }
+    }
 }
 
 /// Programs kept for one function; the one that was used longest ago goes first.
@@ -60,11 +73,14 @@ pub(crate) struct Options {
     pub(crate) fallback: Fallback,
     /// After how many calls of a signature its function is traced again; 0: never.
     pub(crate) audit: usize,
+    pub(crate) wanted: Wanted,
 }
 
 /// The programs of a function.
 pub(crate) struct Cache {
     pub(crate) options: Options,
+    /// Counted apart from the rest, which takes a lock.
+    hits: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -91,7 +107,10 @@ enum Way {
 struct Compiled {
     /// As it was recorded, to be held against later recordings.
     traced: Graph,
-    program: Program,
+    /// Made when it is first called for.
+    program: OnceLock<Program>,
+    /// The same for calls that give the first argument away.
+    donating: OnceLock<Program>,
     /// The structure of the result.
     template: Box<dyn Any + Send + Sync>,
 }
@@ -119,12 +138,33 @@ struct Family {
 }
 
 /// The function: on the call's own arguments, or with these leaves in their place.
-pub(crate) type Run<'a, O> = &'a dyn Fn(Option<&[Tensor]>) -> Result<O>;
+pub(crate) type Run<'r, O> = &'r dyn Fn(Option<&[Tensor]>) -> Result<O>;
+
+/// A call of the function.
+pub(crate) struct Call<'c, 'a, O> {
+    /// Shows the arguments, and what else the program depends on.
+    pub(crate) visit: Visit<'c, 'a>,
+    pub(crate) run: Run<'c, O>,
+    pub(crate) lent: Lent<'c>,
+}
+
+/// Memory of the caller's that results may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Lent<'c> {
+    /// Whether the first argument is given away: what nobody else sees of it may be overwritten.
+    pub(crate) first: bool,
+    /// Tensors that the first leaves of the result replace, one for each.
+    pub(crate) replaced: &'c [&'c Tensor],
+}
+
+impl Lent<'_> {
+    pub(crate) const NOTHING: Lent<'static> = Lent { first: false, replaced: &[] };
+}
 
 impl Cache {
     pub(crate) fn with(options: Options) -> Cache {
         let state = State { entries: Vec::new(), families: Vec::new(), stats: Stats::default() };
-        Cache { options, state: Mutex::new(state) }
+        Cache { options, hits: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -132,35 +172,38 @@ impl Cache {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.lock().stats.clone()
+        Stats { hits: self.hits.load(Ordering::Relaxed), ..self.lock().stats.clone() }
     }
 }
 
 impl Cache {
     /// What the function yields for these arguments.
-    pub(crate) fn call<O: Tree>(&self, visit: Visit<'_>, run: Run<'_, O>) -> Result<O> {
+    pub(crate) fn call<O: Tree>(&self, call: Call<'_, '_, O>) -> Result<O> {
         let mut leaves = Vec::new();
-        match self.lookup(visit, &mut leaves) {
-            Some(entry) => match prepared(&mut leaves) {
-                Leaves::Concrete => self.hit(&entry, &leaves, run),
-                // Inside another transform, or an error, which the function reports better.
-                Leaves::Other => run(None),
-            },
-            None => {
-                let signature = Signature::of(visit);
-                leaves.clear();
-                let _ = signature.matches(visit, &mut leaves);
-                match prepared(&mut leaves) {
-                    Leaves::Concrete => self.miss(signature, &leaves, run),
-                    Leaves::Other => run(None),
-                }
-            }
+        let found = self.lookup(call.visit, &mut leaves);
+        let signature = found.is_none().then(|| {
+            leaves.clear();
+            let signature = Signature::of(call.visit);
+            let _ = signature.matches(call.visit, &mut leaves);
+            signature
+        });
+        let mut settled = Vec::new();
+        let leaves = match concrete(&leaves, &mut settled) {
+            Leaves::Concrete => &leaves[..],
+            Leaves::Settled => &settled.iter().collect::<Vec<_>>()[..],
+            // Inside another transform, or an error, which the function reports better.
+            Leaves::Other => return (call.run)(None),
+        };
+        match (found, signature) {
+            (Some(entry), _) => self.hit(&entry, leaves, &call),
+            (None, signature) => self.miss(signature.unwrap_or_default(), leaves, &call),
         }
     }
 
     /// The entry whose signature the arguments have; their leaves.
-    fn lookup(&self, visit: Visit<'_>, leaves: &mut Vec<Tensor>) -> Option<Arc<Entry>> {
+    fn lookup<'a>(&self, visit: Visit<'_, 'a>, leaves: &mut Vec<&'a Tensor>) -> Option<Arc<Entry>> {
         let last = self.lock().entries.first().cloned()?;
+        leaves.reserve(last.signature.leaves());
         if last.signature.matches(visit, leaves) {
             return Some(last);
         }
@@ -176,17 +219,17 @@ impl Cache {
         Some(found)
     }
 
-    fn hit<O: Tree>(&self, entry: &Arc<Entry>, leaves: &[Tensor], run: Run<'_, O>) -> Result<O> {
+    fn hit<O: Tree>(&self, entry: &Arc<Entry>, leaves: &[&Tensor], call: &Call<'_, '_, O>) -> Result<O> {
         let compiled = match &entry.way {
             Way::Program(compiled) => compiled,
-            Way::Direct(reason) => return self.directly(reason, run),
+            Way::Direct(reason) => return self.directly(reason, call.run),
         };
-        let call = entry.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        if call == 2 || (self.options.audit > 0 && call.is_multiple_of(self.options.audit)) {
-            return self.audited(entry, compiled, leaves, run);
+        let calls = entry.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if calls == 2 || (self.options.audit > 0 && calls.is_multiple_of(self.options.audit)) {
+            return self.audited(entry, compiled, leaves, call);
         }
-        self.lock().stats.hits += 1;
-        execute(compiled, leaves, run)
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        self.execute(entry, compiled, leaves, call)
     }
 
     fn directly<O>(&self, reason: &str, run: Run<'_, O>) -> Result<O> {
@@ -209,12 +252,13 @@ impl Cache {
         &self,
         entry: &Arc<Entry>,
         compiled: &Compiled,
-        leaves: &[Tensor],
-        run: Run<'_, O>,
+        leaves: &[&Tensor],
+        call: &Call<'_, '_, O>,
     ) -> Result<O> {
         let start = Instant::now();
+        let own = owned(leaves);
         // A call that fails has compared nothing: the next one does.
-        let traced = trace_call(leaves, |symbols| run(Some(symbols)))
+        let traced = trace_call(&own, |symbols| (call.run)(Some(symbols)))
             .inspect_err(|_| entry.calls.store(1, Ordering::Relaxed))?;
         self.lock().stats.compiling += start.elapsed();
         match traced {
@@ -223,14 +267,16 @@ impl Cache {
                     && Signature::of(&|visitor| template.visit(visitor))
                         .is_same(&Signature::of(&|visitor| compiled.template::<O>().visit(visitor)))
                 {
-                    self.lock().stats.hits += 1;
-                    return execute(compiled, leaves, run);
+                    self.hits.fetch_add(1, Ordering::Relaxed);
+                    // What is given away has one handle only.
+                    drop(own);
+                    return self.execute(entry, compiled, leaves, call);
                 }
                 let reason = "it does not do the same in every call: what it captures has changed, or a counter, \
                               a clock or a cell that it reads; pass that as an argument";
                 self.replace(&entry.signature, Way::Direct(reason.to_owned()));
                 self.allowed(reason)?;
-                filled(&template, graph.replay(leaves)?)
+                replayed(&graph, &template, &own)
             }
             Recorded::Ran(output, at) => {
                 let reason = asked(at);
@@ -241,16 +287,16 @@ impl Cache {
         }
     }
 
-    fn miss<O: Tree>(&self, signature: Signature, leaves: &[Tensor], run: Run<'_, O>) -> Result<O> {
+    fn miss<O: Tree>(&self, signature: Signature, leaves: &[&Tensor], call: &Call<'_, '_, O>) -> Result<O> {
         let signature = Arc::new(signature);
         if let Some(reason) = self.counted(&signature) {
-            return self.directly(&reason, run);
+            return self.directly(&reason, call.run);
         }
-        match self.compile(&signature, leaves, run)? {
+        match self.compile(&signature, owned(leaves), call.run)? {
             Traced::Ran(output) => Ok(output),
             Traced::Compiled(entry) => {
                 entry.calls.store(1, Ordering::Relaxed);
-                execute(entry.program().expect("just compiled"), leaves, run)
+                self.execute(&entry, entry.program().expect("just compiled"), leaves, call)
             }
         }
     }
@@ -259,11 +305,11 @@ impl Cache {
     fn compile<O: Tree>(
         &self,
         signature: &Arc<Signature>,
-        leaves: &[Tensor],
+        leaves: Vec<Tensor>,
         run: Run<'_, O>,
     ) -> Result<Traced<O>> {
         let start = Instant::now();
-        let (graph, template) = match trace_call(leaves, |symbols| run(Some(symbols)))? {
+        let (graph, template) = match trace_call(&leaves, |symbols| run(Some(symbols)))? {
             Recorded::Ran(output, at) => {
                 let reason = asked(at);
                 self.replace(signature, Way::Direct(reason.clone()));
@@ -276,36 +322,80 @@ impl Cache {
             let reason = "it captures a tensor of an enclosing transform";
             self.replace(signature, Way::Direct(reason.to_owned()));
             self.allowed(reason)?;
-            return filled(&template, graph.replay(leaves)?).map(Traced::Ran);
+            return replayed(&graph, &template, &leaves).map(Traced::Ran);
         }
-        let compiled =
-            Compiled { program: compile(graph.clone()), traced: graph, template: Box::new(template) };
+        let compiled = Compiled {
+            traced: graph,
+            program: OnceLock::new(),
+            donating: OnceLock::new(),
+            template: Box::new(template),
+        };
         let entry = self.replace(signature, Way::Program(Box::new(compiled)));
         self.lock().stats.compiling += start.elapsed();
         Ok(Traced::Compiled(entry))
     }
 
+    /// The program of an entry, made if it is not there yet.
+    fn program<'e>(&self, entry: &'e Entry, compiled: &'e Compiled, donating: bool) -> &'e Program {
+        let (place, donors) = match donating {
+            false => (&compiled.program, 0),
+            true => (&compiled.donating, entry.signature.leaves_of_first()),
+        };
+        place.get_or_init(|| {
+            let start = Instant::now();
+            let program = compile(compiled.traced.clone(), self.options.wanted, donors);
+            let stats = &mut self.lock().stats;
+            stats.compiling += start.elapsed();
+            let plan = program.plan();
+            if plan.arena > stats.arena {
+                (stats.arena, stats.live) = (plan.arena, plan.live);
+            }
+            program
+        })
+    }
+
+    /// Runs the program; where that meets an error, the function itself reports it.
+    fn execute<O: Tree>(
+        &self,
+        entry: &Entry,
+        compiled: &Compiled,
+        leaves: &[&Tensor],
+        call: &Call<'_, '_, O>,
+    ) -> Result<O> {
+        let program = self.program(entry, compiled, call.lent.first);
+        match program.run(leaves, call.lent.replaced) {
+            // A program yields concrete tensors: there is nothing to check.
+            Ok(outputs) => Ok(filled(compiled.template::<O>(), outputs)),
+            Err(_) => (call.run)(None),
+        }
+    }
+
     /// The program for these arguments as readable code, compiled if it is not yet; or why there is none.
-    pub(crate) fn code<O: Tree>(&self, visit: Visit<'_>, run: Run<'_, O>) -> Result<String> {
+    pub(crate) fn code<O: Tree>(&self, call: Call<'_, '_, O>) -> Result<String> {
         let mut leaves = Vec::new();
-        let entry = match self.lookup(visit, &mut leaves) {
+        let entry = match self.lookup(call.visit, &mut leaves) {
             Some(entry) => entry,
             None => {
                 leaves.clear();
-                let signature = Signature::of(visit);
-                let _ = signature.matches(visit, &mut leaves);
-                if let Leaves::Other = prepared(&mut leaves) {
-                    let message = "an argument is invalid or belongs to a transform under way";
-                    return Err(Error::plain(ErrorKind::Value, message));
-                }
-                match self.compile(&Arc::new(signature), &leaves, run)? {
+                let signature = Signature::of(call.visit);
+                let _ = signature.matches(call.visit, &mut leaves);
+                let mut settled = Vec::new();
+                let own = match concrete(&leaves, &mut settled) {
+                    Leaves::Concrete => owned(&leaves),
+                    Leaves::Settled => settled,
+                    Leaves::Other => {
+                        let message = "an argument is invalid or belongs to a transform under way";
+                        return Err(Error::plain(ErrorKind::Value, message));
+                    }
+                };
+                match self.compile(&Arc::new(signature), own, call.run)? {
                     Traced::Compiled(entry) => entry,
                     Traced::Ran(_) => self.lock().entries[0].clone(),
                 }
             }
         };
         Ok(match &entry.way {
-            Way::Program(compiled) => compiled.program.plan().to_string(),
+            Way::Program(compiled) => self.program(&entry, compiled, call.lent.first).plan().to_string(),
             Way::Direct(reason) => format!("// runs directly: {reason}"),
         })
     }
@@ -378,34 +468,35 @@ enum Traced<O> {
 
 enum Leaves {
     Concrete,
+    /// Some were of transforms that have ended: in the list there is what they are now.
+    Settled,
     /// Some are invalid or belong to a transform that is under way.
     Other,
 }
 
-/// Replaces leaves of transforms that have ended by what they are now.
-fn prepared(leaves: &mut [Tensor]) -> Leaves {
-    for leaf in leaves {
-        if leaf.concrete().is_none() {
-            *leaf = settle(leaf);
-            if leaf.concrete().is_none() {
-                return Leaves::Other;
-            }
-        }
+fn concrete(leaves: &[&Tensor], settled: &mut Vec<Tensor>) -> Leaves {
+    if leaves.iter().all(|leaf| leaf.concrete().is_some()) {
+        return Leaves::Concrete;
     }
-    Leaves::Concrete
-}
-
-/// Runs the program; where that meets an error, the function itself reports it.
-fn execute<O: Tree>(compiled: &Compiled, leaves: &[Tensor], run: Run<'_, O>) -> Result<O> {
-    match compiled.program.run(leaves) {
-        Ok(outputs) => filled(compiled.template::<O>(), outputs),
-        Err(_) => run(None),
+    settled.extend(leaves.iter().map(|leaf| settle(leaf)));
+    match settled.iter().all(|leaf| leaf.concrete().is_some()) {
+        true => Leaves::Settled,
+        false => Leaves::Other,
     }
 }
 
-/// The result with these leaves, which must be valid.
-fn filled<O: Tree>(template: &O, outputs: Vec<Tensor>) -> Result<O> {
+fn owned(leaves: &[&Tensor]) -> Vec<Tensor> {
+    leaves.iter().copied().cloned().collect()
+}
+
+/// The result with these leaves.
+fn filled<O: Tree>(template: &O, outputs: Vec<Tensor>) -> O {
     let mut outputs = outputs.into_iter();
-    let output = tree::map(template, |_| outputs.next().expect("a leaf of the result for each output"));
+    tree::map(template, |_| outputs.next().expect("a leaf of the result for each output"))
+}
+
+/// The result of a graph that is not compiled, of which all leaves must be valid.
+fn replayed<O: Tree>(graph: &Graph, template: &O, leaves: &[Tensor]) -> Result<O> {
+    let output = filled(template, graph.replay(leaves)?);
     tree::check_valid("output", &output).map(|()| output)
 }

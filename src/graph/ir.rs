@@ -23,6 +23,8 @@ pub(crate) struct Graph {
     pub(crate) draws: Vec<Id>,
     pub(crate) steps: Vec<Step>,
     pub(crate) outputs: Vec<Id>,
+    /// Values that are computed a second time, late, so that the first need not be kept; not together with it, therefore.
+    pub(crate) again: Vec<Id>,
 }
 
 /// One operation.

@@ -5,8 +5,11 @@
 //! shares with blocks that are not in use at the same time. Nothing here touches memory: the plan is data, made once,
 //! held against [`Plan::verify`], and carried out by the CPU backend.
 
+mod failing;
 mod pack;
 mod print;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use super::ir::{Graph, Id, Step};
@@ -57,6 +60,8 @@ pub(crate) enum Output {
     Captured(usize),
     /// A new tensor.
     Result(usize),
+    /// A tensor in the memory of an argument that was given away.
+    Donated(usize),
 }
 
 /// A value that must be copied to a result when all steps have run: it is a view, or of an argument.
@@ -77,6 +82,8 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<Output>,
     /// Spec of each result.
     pub(crate) results: Vec<Spec>,
+    /// So many of the first arguments are given away: results may be written over them.
+    pub(crate) donors: usize,
     blocks: Vec<Block>,
     /// Bytes of the arena.
     pub(crate) arena: usize,
@@ -85,8 +92,9 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(graph: Graph) -> Plan {
-        let mut planning = Planning::new(&graph);
+    /// A plan in which results may take the place of the first `donors` arguments.
+    pub(crate) fn new(graph: Graph, donors: usize) -> Plan {
+        let mut planning = Planning::new(&graph, donors);
         for (at, step) in graph.steps.iter().enumerate() {
             planning.place(at, step);
         }
@@ -95,7 +103,7 @@ impl Plan {
         let arena = pack::pack(&mut blocks);
         let live = pack::live(&blocks);
         let layouts = layouts.into_iter().map(|layout| layout.expect("every value was placed")).collect();
-        let plan = Plan { graph, layouts, run, copies, outputs, results, blocks, arena, live };
+        let plan = Plan { graph, layouts, run, copies, outputs, results, donors, blocks, arena, live };
         debug_assert_eq!(plan.verify(), Ok(()));
         plan
     }
@@ -104,13 +112,28 @@ impl Plan {
         &self.layouts[id.0 as usize]
     }
 
+    /// Whether the elements of a value lie row-major without gaps.
+    pub(crate) fn is_row_major(&self, id: Id) -> bool {
+        is_row_major(&self.graph.spec(id).shape, &self.layout(id).strides)
+    }
+
+    /// Whether a result is written over an argument.
+    pub(crate) fn is_overwritten(&self, argument: usize) -> bool {
+        self.outputs.contains(&Output::Donated(argument))
+    }
+
+    /// The bytes of each block by the steps for which it is in use.
+    pub(crate) fn area(&self) -> usize {
+        self.blocks.iter().map(|block| block.bytes * (block.last - block.first + 1)).sum()
+    }
+
     /// Bytes from the start of the arena to a block.
     pub(crate) fn offset(&self, block: usize) -> usize {
         self.blocks[block].offset
     }
 }
 
-/// Who asks for the values of a block, as far as they have their places.
+/// Who asks for the values of a block or a donated argument, as far as they have their places.
 #[derive(Clone, Copy)]
 struct Use {
     /// The last step that reads one; later views of a value are steps that read it.
@@ -128,6 +151,12 @@ struct Planning<'a> {
     blocks: Vec<Block>,
     /// By block.
     uses: Vec<Use>,
+    /// By donated argument.
+    donors: Vec<Use>,
+    /// The last step that may fail. A call that fails is made again directly, so arguments are whole until then.
+    last_failing: Option<usize>,
+    /// Donated arguments that results are written over.
+    taken: Vec<(usize, Id)>,
     /// By [`Id`]: the last step that reads the value itself, views of it not counted.
     last_reader: Vec<Option<usize>>,
     /// By [`Id`]: whether it is returned.
@@ -135,7 +164,7 @@ struct Planning<'a> {
 }
 
 impl<'a> Planning<'a> {
-    fn new(graph: &'a Graph) -> Planning<'a> {
+    fn new(graph: &'a Graph, donors: usize) -> Planning<'a> {
         let values = graph.specs.len();
         let mut layouts = vec![None; values];
         let mut whole =
@@ -152,6 +181,9 @@ impl<'a> Planning<'a> {
             step.inputs.iter().for_each(|id| last_reader[id.0 as usize] = Some(at));
         }
         graph.outputs.iter().for_each(|id| returned[id.0 as usize] = true);
+        let of = |id: &Id| Use { last: last_reader[id.0 as usize], returned: returned[id.0 as usize] };
+        let donors = graph.inputs[..donors].iter().map(of).collect();
+        let last_failing = failing::failing(graph).iter().rposition(|fails| *fails);
         Planning {
             graph,
             layouts,
@@ -161,6 +193,9 @@ impl<'a> Planning<'a> {
             results: Vec::new(),
             blocks: Vec::new(),
             uses: Vec::new(),
+            donors,
+            last_failing,
+            taken: Vec::new(),
             last_reader,
             returned,
         }
@@ -189,8 +224,7 @@ impl<'a> Planning<'a> {
         for (output, id) in step.outputs.iter().enumerate() {
             let spec = *self.graph.spec(*id);
             let layout = if self.returned[id.0 as usize] {
-                self.results.push(spec);
-                Layout::whole(Root::Result(self.results.len() - 1), &spec)
+                Layout::whole(self.result(at, step, &kernel, output), &spec)
             } else if let Some(layout) = self.overwritten(at, step, &kernel, output) {
                 layout
             } else {
@@ -203,8 +237,12 @@ impl<'a> Planning<'a> {
     }
 
     fn put(&mut self, id: Id, layout: Layout) {
-        if let Root::Block(block) = layout.root {
-            let of = &mut self.uses[block];
+        let of = match layout.root {
+            Root::Block(block) => Some(&mut self.uses[block]),
+            Root::Argument(i) => self.donors.get_mut(i),
+            _ => None,
+        };
+        if let Some(of) = of {
             of.last = of.last.max(self.last_reader[id.0 as usize]);
             of.returned |= self.returned[id.0 as usize];
         }
@@ -213,16 +251,58 @@ impl<'a> Planning<'a> {
 
     /// The place of an input that an output may be written over.
     fn overwritten(&self, at: usize, step: &Step, kernel: &Kernel<'_>, output: usize) -> Option<Layout> {
-        let spec = |id: Id| self.graph.spec(id);
-        let to = spec(step.outputs[output]);
-        let taken = |layout: &Layout| {
-            step.outputs[..output].iter().any(|other| self.layout(*other).root == layout.root)
-        };
-        (0..step.inputs.len()).find_map(|input| {
-            let from = step.inputs[input];
-            let fits = may_overwrite(kernel, [spec(from), to], input, output) && self.dies(from, at, step);
-            Some(self.layout(from)).filter(|layout| fits && !taken(layout))
-        })
+        let layout = |input: usize| self.layout(step.inputs[input]);
+        let mut blocks = (0..step.inputs.len()).filter(|input| matches!(layout(*input).root, Root::Block(_)));
+        blocks
+            .find(|input| {
+                pays(kernel, self.spec(step.outputs[output]))
+                    && self.in_place(at, step, kernel, *input, output)
+            })
+            .map(layout)
+    }
+
+    /// The place of an output that is returned: an argument that was given away, or new memory.
+    fn result(&mut self, at: usize, step: &Step, kernel: &Kernel<'_>, output: usize) -> Root {
+        let spec = *self.spec(step.outputs[output]);
+        // A scatter looks at all its indices before it writes.
+        let fails = self.last_failing >= Some(at)
+            && !(self.last_failing == Some(at) && matches!(kernel, Kernel::Scatter(..)));
+        let donor = (!fails).then(|| {
+            // Rather what this very step reads: its shape is likely the same, and it is in the cache.
+            let read = step.inputs.iter().enumerate().find_map(|(input, id)| match self.layout(*id).root {
+                Root::Argument(i) if i < self.donors.len() => {
+                    self.in_place(at, step, kernel, input, output).then_some(i)
+                }
+                _ => None,
+            });
+            read.or_else(|| (0..self.donors.len()).find(|i| self.is_free(*i, at, spec.bytes())))
+        });
+        if let Some(i) = donor.flatten() {
+            self.taken.push((i, step.outputs[output]));
+            return Root::Argument(i);
+        }
+        self.results.push(spec);
+        Root::Result(self.results.len() - 1)
+    }
+
+    /// Whether nothing reads a donated argument of so many bytes from this step on.
+    fn is_free(&self, donor: usize, at: usize, bytes: usize) -> bool {
+        let Use { last, returned } = self.donors[donor];
+        !returned && last < Some(at) && bytes > 0 && self.spec(self.graph.inputs[donor]).bytes() == bytes
+    }
+
+    /// Whether an output may be written over an input.
+    fn in_place(&self, at: usize, step: &Step, kernel: &Kernel<'_>, input: usize, output: usize) -> bool {
+        let (from, to) = (step.inputs[input], step.outputs[output]);
+        let taken =
+            step.outputs[..output].iter().any(|other| self.layout(*other).root == self.layout(from).root);
+        may_overwrite(kernel, [self.spec(from), self.spec(to)], input, output)
+            && self.dies(from, at, step)
+            && !taken
+    }
+
+    fn spec(&self, id: Id) -> &Spec {
+        self.graph.spec(id)
     }
 
     fn use_until(&mut self, id: Id, at: usize) {
@@ -231,18 +311,24 @@ impl<'a> Planning<'a> {
         }
     }
 
-    /// Whether a value is all of a block that nothing reads after this step, which reads it but once.
+    /// Whether a value is all of a block, or of a donated argument, that nothing reads after this step, which reads it
+    /// but once.
     fn dies(&self, id: Id, at: usize, step: &Step) -> bool {
-        let (layout, spec) = (self.layout(id), self.graph.spec(id));
-        let Root::Block(block) = layout.root else { return false };
+        let (layout, spec) = (self.layout(id), self.spec(id));
+        let (bytes, of) = match layout.root {
+            Root::Block(block) => (self.blocks[block].bytes, self.uses[block]),
+            Root::Argument(i) if i < self.donors.len() => {
+                (self.spec(self.graph.inputs[i]).bytes(), self.donors[i])
+            }
+            _ => return false,
+        };
         let shares = |other: &Id| self.layout(*other).root == layout.root;
-        let Use { last, returned } = self.uses[block];
-        self.blocks[block].bytes == spec.bytes()
+        bytes == spec.bytes()
             && layout.offset == 0
             && is_row_major(&spec.shape, &layout.strides)
             && step.inputs.iter().filter(|other| shares(other)).count() == 1
-            && !returned
-            && last.is_none_or(|last| last <= at)
+            && !of.returned
+            && of.last.is_none_or(|last| last <= at)
     }
 
     /// Decides how each output leaves the program.
@@ -259,6 +345,7 @@ impl<'a> Planning<'a> {
             let output = match layout.root {
                 Root::Argument(i) if self.graph.inputs[i] == id => Output::Argument(i),
                 Root::Captured(i) if self.graph.captured[i].0 == id => Output::Captured(i),
+                Root::Argument(i) if self.taken.contains(&(i, id)) => Output::Donated(i),
                 Root::Result(i)
                     if itself && self.results[i] == spec && is_row_major(&spec.shape, &layout.strides) =>
                 {
@@ -282,12 +369,16 @@ impl<'a> Planning<'a> {
 fn may_overwrite(kernel: &Kernel<'_>, [from, to]: [&Spec; 2], input: usize, output: usize) -> bool {
     match kernel {
         Kernel::Place(Base::First, _) | Kernel::Scatter(..) => input == 0,
-        // Tiles of what is overwritten are staged, which is worth it only for what does not stay in the cache anyway.
-        _ if to.bytes() < LEAST_BYTES => false,
         Kernel::Map(_) => from.dtype.size() == to.dtype.size(),
         Kernel::Fused(fused) => fused.may_overwrite(input, output),
         _ => false,
     }
+}
+
+/// Whether an output is had sooner in place than in other memory of the arena.
+fn pays(kernel: &Kernel<'_>, to: &Spec) -> bool {
+    // Tiles of what is overwritten are staged, which is worth it only for what does not stay in the cache anyway.
+    matches!(kernel, Kernel::Place(..) | Kernel::Scatter(..)) || to.bytes() >= LEAST_BYTES
 }
 
 /// From so many bytes on elementwise results are made in place: below, memory of their own costs less (as in direct mode,

@@ -177,9 +177,8 @@ impl Rewrite {
     }
 
     fn push(&mut self, step: Step) {
-        let specs: Vec<&Spec> = step.inputs.iter().map(|id| self.graph.spec(*id)).collect();
-        let fails = fails(&step.op.lower(&specs), &specs)
-            || step.inputs.iter().any(|id| self.about[id.0 as usize].may_fail);
+        let fails =
+            may_fail(&self.graph, &step) || step.inputs.iter().any(|id| self.about[id.0 as usize].may_fail);
         for id in &step.outputs {
             let about = &mut self.about[id.0 as usize];
             about.may_fail = fails;
@@ -227,6 +226,12 @@ impl Rewrite {
         self.stands.push(id);
         id
     }
+}
+
+/// Whether a step may end in an error that only data can show.
+pub(super) fn may_fail(graph: &Graph, step: &Step) -> bool {
+    let specs: Vec<&Spec> = step.inputs.iter().map(|id| graph.spec(*id)).collect();
+    !step.op.acts() && fails(&step.op.lower(&specs), &specs)
 }
 
 /// Whether a kernel may refuse what it is given for the values' sake.

@@ -7,7 +7,11 @@ use crate::tensor::{Spec, Tensor};
 
 /// The arguments of a call as a visitor meets them, without the numbers.
 #[derive(Default)]
-pub(crate) struct Signature(Vec<Event>);
+pub(crate) struct Signature {
+    events: Vec<Event>,
+    /// How many of them are leaves.
+    leaves: usize,
+}
 
 enum Event {
     Leaf(Spec),
@@ -42,21 +46,40 @@ impl OwnKey {
 }
 
 /// What a visitor meets, in its order; a function that shows the arguments of a call to one.
-pub(crate) type Visit<'a> = &'a dyn Fn(&mut dyn Visitor);
+pub(crate) type Visit<'v, 'a> = &'v dyn Fn(&mut dyn Visitor<'a>);
 
 impl Signature {
     /// The signature of some arguments.
-    pub(crate) fn of(visit: Visit<'_>) -> Signature {
+    pub(crate) fn of<'a>(visit: Visit<'_, 'a>) -> Signature {
         let mut signature = Signature::default();
         visit(&mut signature);
         signature
     }
 
     /// Whether the arguments have this signature; their leaves are added to `leaves`.
-    pub(crate) fn matches(&self, visit: Visit<'_>, leaves: &mut Vec<Tensor>) -> bool {
-        let mut compare = Compare { expected: &self.0, same: true, leaves };
+    pub(crate) fn matches<'a>(&self, visit: Visit<'_, 'a>, leaves: &mut Vec<&'a Tensor>) -> bool {
+        let mut compare = Compare { expected: &self.events, same: true, leaves };
         visit(&mut compare);
         compare.same && compare.expected.is_empty()
+    }
+
+    /// How many leaves the arguments have.
+    pub(crate) fn leaves(&self) -> usize {
+        self.leaves
+    }
+
+    /// How many leaves the first argument has.
+    pub(crate) fn leaves_of_first(&self) -> usize {
+        let mut depth = 0;
+        let first = self.events.iter().take_while(|event| {
+            match event {
+                Event::Enter(_) => depth += 1,
+                Event::Leave => depth -= 1,
+                Event::Leaf(_) | Event::Fixed(_) => {}
+            }
+            depth > 0
+        });
+        first.filter(|event| matches!(event, Event::Leaf(_))).count()
     }
 
     /// Whether the other is the same signature.
@@ -66,11 +89,11 @@ impl Signature {
 
     /// Where another signature differs from this one; none where their structures do.
     pub(crate) fn changes(&self, other: &Signature) -> Option<Vec<Change>> {
-        if self.0.len() != other.0.len() {
+        if self.events.len() != other.events.len() {
             return None;
         }
         let mut changes = Vec::new();
-        for (at, (own, others)) in self.0.iter().zip(&other.0).enumerate() {
+        for (at, (own, others)) in self.events.iter().zip(&other.events).enumerate() {
             match (own, others) {
                 (Event::Leaf(own), Event::Leaf(others)) => {
                     if own.dtype != others.dtype || own.shape.rank() != others.shape.rank() {
@@ -97,14 +120,16 @@ impl Signature {
         let Some(first) = self.changes(other).and_then(|changes| changes.first().copied()) else {
             return self.first_difference(other);
         };
-        let (own, others) = (&self.0[first.at], &other.0[first.at]);
+        let (own, others) = (&self.events[first.at], &other.events[first.at]);
         format!("{}: {} -> {}", self.path(first.at), own.text(), others.text())
     }
 
     fn first_difference(&self, other: &Signature) -> String {
         let differ = |(own, others): (&Event, &Event)| own.text() != others.text();
-        match self.0.iter().zip(&other.0).position(differ) {
-            Some(at) => format!("{}: {} -> {}", self.path(at), self.0[at].text(), other.0[at].text()),
+        match self.events.iter().zip(&other.events).position(differ) {
+            Some(at) => {
+                format!("{}: {} -> {}", self.path(at), self.events[at].text(), other.events[at].text())
+            }
             None => "the structure of the arguments".to_owned(),
         }
     }
@@ -112,7 +137,7 @@ impl Signature {
     /// The way to an event: `argument 0.w[1]`.
     fn path(&self, at: usize) -> String {
         let mut keys: Vec<&OwnKey> = Vec::new();
-        for event in &self.0[..at] {
+        for event in &self.events[..at] {
             match event {
                 Event::Enter(key) => keys.push(key),
                 Event::Leave => drop(keys.pop()),
@@ -123,6 +148,11 @@ impl Signature {
         for (depth, key) in keys.into_iter().enumerate() {
             let written = match key {
                 OwnKey::Index(i) if depth == 0 => write!(path, " {i}"),
+                // No argument, but what the user's own function says of them.
+                OwnKey::Named(..) if depth == 0 => {
+                    path.clear();
+                    write!(path, "what `signature` yields")
+                }
                 OwnKey::Index(i) => write!(path, "[{i}]"),
                 OwnKey::Named(".", name) => write!(path, ".{name}"),
                 OwnKey::Named(_, name) => write!(path, "[{name:?}]"),
@@ -153,30 +183,31 @@ impl Event {
     }
 }
 
-impl Visitor for Signature {
+impl Visitor<'_> for Signature {
     fn leaf(&mut self, leaf: &Tensor) {
-        self.0.push(Event::Leaf(*leaf.spec()));
+        self.events.push(Event::Leaf(*leaf.spec()));
+        self.leaves += 1;
     }
     fn enter(&mut self, key: Key<'_>) {
-        self.0.push(Event::Enter(OwnKey::of(key)));
+        self.events.push(Event::Enter(OwnKey::of(key)));
     }
     fn leave(&mut self) {
-        self.0.push(Event::Leave);
+        self.events.push(Event::Leave);
     }
     fn fixed(&mut self, value: &dyn Fixed) {
-        self.0.push(Event::Fixed(value.to_box()));
+        self.events.push(Event::Fixed(value.to_box()));
     }
 }
 
 /// Holds arguments against a signature.
-struct Compare<'a> {
+struct Compare<'s, 'a> {
     /// What is still to come.
-    expected: &'a [Event],
+    expected: &'s [Event],
     same: bool,
-    leaves: &'a mut Vec<Tensor>,
+    leaves: &'s mut Vec<&'a Tensor>,
 }
 
-impl Compare<'_> {
+impl Compare<'_, '_> {
     #[inline]
     fn next(&mut self, same: impl FnOnce(&Event) -> bool) {
         match self.expected.split_first() {
@@ -186,10 +217,10 @@ impl Compare<'_> {
     }
 }
 
-impl Visitor for Compare<'_> {
-    fn leaf(&mut self, leaf: &Tensor) {
+impl<'a> Visitor<'a> for Compare<'_, 'a> {
+    fn leaf(&mut self, leaf: &'a Tensor) {
         self.next(|event| matches!(event, Event::Leaf(spec) if spec == leaf.spec()));
-        self.leaves.push(leaf.clone());
+        self.leaves.push(leaf);
     }
     fn enter(&mut self, key: Key<'_>) {
         self.next(|event| matches!(event, Event::Enter(own) if own.is(key)));

@@ -176,6 +176,7 @@ impl Trace {
             draws: Vec::new(),
             steps: Vec::new(),
             outputs: Vec::new(),
+            again: Vec::new(),
         };
         let building = Building { graph, captured: HashMap::new(), values: None };
         Arc::new(Trace {

@@ -8,7 +8,7 @@ use super::pointwise::mixed_dtypes;
 use super::primitive::Residuals;
 use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
-use crate::exec::{Base, Kernel, Region};
+use crate::exec::{Base, Kernel, Region, Regions};
 use crate::graph::{Seen, Value};
 use crate::tensor::{Number, Shape, Spec, Tensor};
 
@@ -27,7 +27,7 @@ impl Linear for Place {
     }
 
     fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
-        Kernel::Place(Base::Fill(Number::Int(0)), vec![self.region.clone()])
+        Kernel::Place(Base::Fill(Number::Int(0)), Regions::One(&self.region))
     }
 
     fn transpose(&self, at: &Residuals<'_>, _: usize, dy: &Tensor) -> Tensor {
@@ -46,14 +46,6 @@ impl Linear for Place {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Cat {
     axis: usize,
-}
-
-impl Cat {
-    fn region(&self, rank: usize, start: usize) -> Region {
-        let mut region = Region { start: vec![0; rank], step: vec![1; rank] };
-        region.start[self.axis] = start as i64;
-        region
-    }
 }
 
 impl Linear for Cat {
@@ -78,14 +70,8 @@ impl Linear for Cat {
         Ok(first.with_shape(Shape::checked(&dims).map_err(Misfit::shape)?))
     }
 
-    fn lower<'a>(&'a self, x: &[&Spec]) -> Kernel<'a> {
-        let mut start = 0;
-        let regions = x.iter().map(|spec| {
-            let region = self.region(spec.shape.rank(), start);
-            start += spec.shape.dim(self.axis);
-            region
-        });
-        Kernel::Place(Base::Fill(Number::Int(0)), regions.collect())
+    fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
+        Kernel::Place(Base::Fill(Number::Int(0)), Regions::Joined(self.axis))
     }
 
     fn transpose(&self, at: &Residuals<'_>, input: usize, dy: &Tensor) -> Tensor {
@@ -206,7 +192,7 @@ impl Linear for Update {
     }
 
     fn lower<'a>(&'a self, _: &[&Spec]) -> Kernel<'a> {
-        Kernel::Place(Base::First, vec![self.0.clone()])
+        Kernel::Place(Base::First, Regions::One(&self.0))
     }
 
     const READS_SPECS: bool = true;

@@ -52,6 +52,12 @@ pub(crate) trait Primitive: Identity + fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether it does something beside computing its outputs: then it runs as often as the function says, whoever reads
+    /// them, and in the order of others that act.
+    fn acts(&self) -> bool {
+        false
+    }
+
     /// What computes the same with less, bit for bit (a NaN being any NaN), infinities and -0 included; none: this
     /// is as good as it gets. Asked of a graph that is about to run, so derivatives do not matter any more.
     fn simplify(&self, x: &[Seen<'_>]) -> Option<Value> {

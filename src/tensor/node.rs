@@ -102,6 +102,14 @@ impl Array {
         }
     }
 
+    /// The block that elements lie in; none for a splat.
+    pub(crate) fn block(&self) -> Option<&Storage> {
+        match &self.data {
+            Data::Splat(_) => None,
+            Data::Block(storage) => Some(storage),
+        }
+    }
+
     /// The block, if nobody else sees it and it is `bytes` long without gaps: it may be overwritten.
     #[inline]
     pub(crate) fn reusable(&self, bytes: usize) -> Option<&Storage> {

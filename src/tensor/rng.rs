@@ -135,7 +135,7 @@ impl Tree for Rng {
         Rng { key: walker.leaf(&self.key) }
     }
 
-    fn visit(&self, visitor: &mut dyn Visitor) {
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         visitor.leaf(&self.key);
     }
 }

@@ -42,7 +42,7 @@ pub trait Tree: Sized + Send + Sync + 'static {
     fn walk(&self, walker: &mut dyn Walker) -> Self;
 
     /// Shows leaves and static values, in the same order, without rebuilding.
-    fn visit(&self, visitor: &mut dyn Visitor);
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>);
 }
 
 /// Replaces the leaves of a tree.
@@ -55,10 +55,10 @@ pub trait Walker {
     fn leave(&mut self);
 }
 
-/// Looks at a tree.
-pub trait Visitor {
+/// Looks at a tree, whose leaves it may keep references to.
+pub trait Visitor<'a> {
     /// A leaf.
-    fn leaf(&mut self, leaf: &Tensor);
+    fn leaf(&mut self, leaf: &'a Tensor);
     /// Goes down to a part.
     fn enter(&mut self, key: Key<'_>);
     /// Comes up again.
@@ -110,7 +110,7 @@ impl<T: Fixed + Clone> Tree for Static<T> {
     fn walk(&self, _: &mut dyn Walker) -> Self {
         self.clone()
     }
-    fn visit(&self, visitor: &mut dyn Visitor) {
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         visitor.fixed(&self.0);
     }
 }
@@ -142,17 +142,21 @@ pub fn zip<T: Tree, U: Tree>(a: &T, b: &U, mut f: impl FnMut(&Tensor, &Tensor) -
     if let Err(error) = same_paths(a, b) {
         return map(a, |_| Tensor::invalid(error.clone()));
     }
-    let others = leaves(b);
-    let mut others = others.iter();
+    let mut others = leaf_refs(b).into_iter();
     map(a, |x| f(x, others.next().expect("paths are equal")))
 }
 
 /// The leaves, in order.
 pub fn leaves<T: Tree>(tree: &T) -> Vec<Tensor> {
-    struct Collect(Vec<Tensor>);
-    impl Visitor for Collect {
-        fn leaf(&mut self, leaf: &Tensor) {
-            self.0.push(leaf.clone());
+    leaf_refs(tree).into_iter().cloned().collect()
+}
+
+/// References to the leaves, in order.
+pub(crate) fn leaf_refs<T: Tree>(tree: &T) -> Vec<&Tensor> {
+    struct Collect<'a>(Vec<&'a Tensor>);
+    impl<'a> Visitor<'a> for Collect<'a> {
+        fn leaf(&mut self, leaf: &'a Tensor) {
+            self.0.push(leaf);
         }
         fn enter(&mut self, _: Key<'_>) {}
         fn leave(&mut self) {}
@@ -170,7 +174,7 @@ pub fn paths<T: Tree>(tree: &T) -> Vec<String> {
         path: String,
         found: Vec<String>,
     }
-    impl Visitor for Paths {
+    impl<'a> Visitor<'a> for Paths {
         fn leaf(&mut self, _: &Tensor) {
             self.found.push(self.path.trim_start_matches('.').to_owned());
         }
@@ -217,7 +221,7 @@ pub(crate) fn same_path_lists(left: &[String], right: &[String]) -> Result<()> {
 
 /// Number of leaves.
 pub fn leaf_count<T: Tree>(tree: &T) -> usize {
-    leaves(tree).len()
+    leaf_refs(tree).len()
 }
 
 /// All floating-point leaves in another dtype; others stay.
@@ -264,7 +268,7 @@ pub fn ravel<T: Tree + Clone>(tree: &T) -> (Tensor, impl Fn(&Tensor) -> T + use<
 /// The first leaf that is invalid, with its path: trees that are handed to `call` have none.
 pub(crate) fn check_valid<T: Tree>(what: &str, tree: &T) -> Result<()> {
     struct FindInvalid(usize, Option<(usize, Error)>);
-    impl Visitor for FindInvalid {
+    impl<'a> Visitor<'a> for FindInvalid {
         fn leaf(&mut self, leaf: &Tensor) {
             if let (None, Some(error)) = (&self.1, leaf.error()) {
                 self.1 = Some((self.0, error.clone()));
@@ -296,14 +300,14 @@ impl Tree for Tensor {
     fn walk(&self, walker: &mut dyn Walker) -> Tensor {
         walker.leaf(self)
     }
-    fn visit(&self, visitor: &mut dyn Visitor) {
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         visitor.leaf(self);
     }
 }
 
 impl Tree for () {
     fn walk(&self, _: &mut dyn Walker) {}
-    fn visit(&self, _: &mut dyn Visitor) {}
+    fn visit<'a>(&'a self, _: &mut dyn Visitor<'a>) {}
 }
 
 fn walk_part<T: Tree>(walker: &mut dyn Walker, key: Key<'_>, part: &T) -> T {
@@ -313,7 +317,7 @@ fn walk_part<T: Tree>(walker: &mut dyn Walker, key: Key<'_>, part: &T) -> T {
     part
 }
 
-fn visit_part<T: Tree>(visitor: &mut dyn Visitor, key: Key<'_>, part: &T) {
+fn visit_part<'a, T: Tree>(visitor: &mut dyn Visitor<'a>, key: Key<'_>, part: &'a T) {
     visitor.enter(key);
     part.visit(visitor);
     visitor.leave();
@@ -323,7 +327,7 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
     fn walk(&self, walker: &mut dyn Walker) -> [T; N] {
         std::array::from_fn(|i| walk_part(walker, Key::Index(i), &self[i]))
     }
-    fn visit(&self, visitor: &mut dyn Visitor) {
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         self.iter().enumerate().for_each(|(i, part)| visit_part(visitor, Key::Index(i), part));
     }
 }
@@ -332,7 +336,7 @@ impl<T: Tree> Tree for Vec<T> {
     fn walk(&self, walker: &mut dyn Walker) -> Vec<T> {
         self.iter().enumerate().map(|(i, part)| walk_part(walker, Key::Index(i), part)).collect()
     }
-    fn visit(&self, visitor: &mut dyn Visitor) {
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         self.iter().enumerate().for_each(|(i, part)| visit_part(visitor, Key::Index(i), part));
     }
 }
@@ -341,7 +345,7 @@ impl<T: Tree> Tree for Option<T> {
     fn walk(&self, walker: &mut dyn Walker) -> Option<T> {
         self.as_ref().map(|part| part.walk(walker))
     }
-    fn visit(&self, visitor: &mut dyn Visitor) {
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         match self {
             Some(part) => part.visit(visitor),
             None => visitor.fixed(&"none"),
@@ -353,7 +357,7 @@ impl<T: Tree> Tree for Box<T> {
     fn walk(&self, walker: &mut dyn Walker) -> Box<T> {
         Box::new((**self).walk(walker))
     }
-    fn visit(&self, visitor: &mut dyn Visitor) {
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         (**self).visit(visitor);
     }
 }
@@ -362,7 +366,7 @@ impl<T: Tree> Tree for BTreeMap<String, T> {
     fn walk(&self, walker: &mut dyn Walker) -> Self {
         self.iter().map(|(key, part)| (key.clone(), walk_part(walker, Key::Name(key), part))).collect()
     }
-    fn visit(&self, visitor: &mut dyn Visitor) {
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         self.iter().for_each(|(key, part)| visit_part(visitor, Key::Name(key), part));
     }
 }
@@ -371,7 +375,7 @@ impl<T: Tree> Tree for HashMap<String, T> {
     fn walk(&self, walker: &mut dyn Walker) -> Self {
         in_key_order(self).map(|(key, part)| (key.clone(), walk_part(walker, Key::Name(key), part))).collect()
     }
-    fn visit(&self, visitor: &mut dyn Visitor) {
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         in_key_order(self).for_each(|(key, part)| visit_part(visitor, Key::Name(key), part));
     }
 }
@@ -388,7 +392,7 @@ macro_rules! tuples {
             fn walk(&self, walker: &mut dyn Walker) -> Self {
                 ($(walk_part(walker, Key::Index($index), &self.$index),)+)
             }
-            fn visit(&self, visitor: &mut dyn Visitor) {
+            fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
                 $(visit_part(visitor, Key::Index($index), &self.$index);)+
             }
         }
@@ -473,7 +477,7 @@ impl Tree for Value {
             Value::Map(parts) => Value::Map(parts.walk(walker)),
         }
     }
-    fn visit(&self, visitor: &mut dyn Visitor) {
+    fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         match self {
             Value::Tensor(tensor) => visitor.leaf(tensor),
             Value::Number(number) => visitor.fixed(number),

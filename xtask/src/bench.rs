@@ -6,6 +6,7 @@ use crate::run;
 
 const HELP: &str = "\
 Our benchmark and the peers' in turns; prints the ratios ours / fastest peer and fails where one is above its limit.
+Beside them stands the peak of resident memory, ours and PyTorch eager's (Linux).
 
 Usage: cargo xtask bench [options] [name=limit ...]
 

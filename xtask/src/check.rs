@@ -45,8 +45,8 @@ fn check() -> Result<(), String> {
     run(cargo()
         .args(["doc", "--no-deps", "--workspace", "--all-features"])
         .env("RUSTDOCFLAGS", "-D warnings"))?;
-    // As `cargo test` left them; a release build differs in optimisation alone, and takes minutes.
-    run(cargo().args(["build", "--examples"]))?;
+    // As the tests left them; a release build differs in optimisation alone, and takes minutes.
+    run(cargo().args(["build", "--examples", "--all-features"]))?;
     match &left_out[..] {
         [] => println!("all checks passed"),
         names => println!(

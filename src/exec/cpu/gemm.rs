@@ -1,4 +1,4 @@
-//! The matrix product of one thread: `c = a b` for f32, f64 and integers, whatever the strides.
+//! The matrix product: `c = a b` for f32, f64 and integers, whatever the strides.
 //!
 //! Floating-point products are computed in one of three ways, chosen by [`Product::method`]:
 //!
@@ -30,6 +30,7 @@ use std::ops::Range;
 use super::isa::{Isa, isa};
 use super::scratch::Scratch;
 use super::transpose;
+use crate::exec::threads::{self, Shared};
 pub(crate) use kernels::Real;
 use library::library;
 
@@ -134,6 +135,12 @@ const PACKED_STRIDE: usize = 1 << 10;
 const PACKED_DEPTH: usize = 128;
 const PACKED_COLS: usize = 128;
 
+/// The least multiply-adds of a part of a product that a thread of its own computes: some 20 us.
+pub(super) const PART_WORK: usize = 1 << 20;
+
+/// Parts begin at multiples of this number of rows or columns, so that no register is computed in pieces.
+const PART_MULTIPLE: usize = 48;
+
 /// Computes `c = a b` for an `m x k` and a `k x n` matrix; zeros if `k` is 0.
 ///
 /// # Safety
@@ -143,8 +150,27 @@ pub(crate) unsafe fn gemm<T: Real>(m: usize, n: usize, k: usize, a: Mat<T>, b: M
         return;
     }
     let product = Product { rows: m, cols: n, depth: k, a, b, c };
-    // SAFETY: the caller's promise.
-    unsafe { product.compute(product.method()) }
+    let method = product.method();
+    let parts = product.parts();
+    if parts == 1 {
+        // SAFETY: the caller's promise.
+        return unsafe { product.compute(method) };
+    }
+    // SAFETY: parts write elements of their own.
+    let product = unsafe { Shared::new(product) };
+    threads::for_each(parts, |part| {
+        let product = product.get();
+        let cut = |len: usize| {
+            let at = |part: usize| (part * len / parts).next_multiple_of(PART_MULTIPLE).min(len);
+            at(part)..at(part + 1)
+        };
+        let part = match product.rows > product.cols {
+            true => product.part(cut(product.rows), 0..product.cols),
+            false => product.part(0..product.rows, cut(product.cols)),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { part.compute(method) };
+    });
 }
 
 /// Computes what [`gemm`] does in the plainest way, adding in the order of `k`: for integers, which wrap, and
@@ -204,6 +230,17 @@ impl<T: Real> Product<T> {
             }
         }
         if whole.with_fewer_rows().suits_dot(isa) || !has_library { Method::Dot } else { Method::Library }
+    }
+
+    /// Into how many parts it is cut along its longer side: one for each thread, as each copies or packs what all of
+    /// them read.
+    fn parts(&self) -> usize {
+        let work = self.rows.saturating_mul(self.cols).saturating_mul(self.depth);
+        if work < 2 * PART_WORK {
+            return 1;
+        }
+        let most = (work / PART_WORK).min(self.rows.max(self.cols).div_ceil(PART_MULTIPLE));
+        threads::threads().min(most)
     }
 
     /// Whether adding up rows of `b` leaves so many lanes of the registers idle that dot products are faster.
@@ -374,7 +411,7 @@ unsafe fn with_rows_of_a<T: Real>(product: &Product<T>, compute: impl FnOnce(&Pr
     let mut copy = Scratch::with_room(rows * depth);
     let to: *mut T = copy.ptr();
     // SAFETY: there is room for the copy.
-    unsafe { transpose::strided_matrix(a.ptr, a.col_stride, depth, rows, to) };
+    unsafe { transpose::strided_matrix(a.ptr, a.col_stride, [depth, rows], to, depth as isize) };
     compute(&Product { a: Mat { ptr: to, row_stride: depth as isize, col_stride: 1 }, ..product });
 }
 

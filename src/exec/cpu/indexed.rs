@@ -3,17 +3,19 @@
 //! With the axis in the middle a tensor is `[outer, n, inner]`. Slices move whole `inner` stretches; elements are
 //! the same with one index for each of them.
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 use super::operand::{Destination, Operand};
 use super::place::copy_unless_there;
 use super::scratch::Scratch;
 use super::staged::{Staged, cast_to};
 use crate::error::Misfit;
+use crate::exec::threads::{self, Shared};
 use crate::exec::{Combine, Indexing};
 use crate::tensor::{DType, Shape};
 
 /// Lengths around an axis.
+#[derive(Clone, Copy)]
 pub(super) struct Around {
     pub(super) outer: usize,
     pub(super) n: usize,
@@ -70,22 +72,37 @@ pub(super) unsafe fn positions(index: &Operand, n: usize) -> Result<Positions, B
 }
 
 /// Where the elements of a tensor are found in the indexed one.
-struct Places {
+#[derive(Clone)]
+struct Places<'a> {
     what: Indexing,
     around: Around,
-    positions: Positions,
+    positions: &'a [i64],
+    /// The positions before the axis that are gone over.
+    outer: Range<usize>,
 }
 
-impl Places {
+impl Places<'_> {
+    /// Hands out the places to threads: some positions before the axis to each, which share no element.
+    fn share(&self, work: impl Fn(&Places<'_>) + Sync) {
+        /// The least elements for a thread: some 10 us.
+        const LEAST: usize = 1 << 14;
+        let Around { outer, inner, .. } = self.around;
+        let each = match self.what {
+            Indexing::Slices => self.positions.len() * inner,
+            Indexing::Elements => self.positions.len() / outer.max(1),
+        };
+        let work = |outer| work(&Places { outer, ..self.clone() });
+        threads::for_ranges(outer, LEAST.div_ceil(each.max(1)), work);
+    }
+
     /// Goes through all stretches: `f(stretch of the indexed tensor, stretch of the other, length)`, as offsets in
     /// elements.
     #[inline(always)]
     fn for_each_stretch(&self, mut f: impl FnMut(usize, usize, usize)) {
-        let Around { outer, n, inner } = self.around;
-        let positions: &[i64] = &self.positions;
+        let (Around { outer, n, inner }, positions) = (self.around, self.positions);
         match self.what {
             Indexing::Slices => {
-                for o in 0..outer {
+                for o in self.outer.clone() {
                     for (i, &p) in positions.iter().enumerate() {
                         f((o * n + p as usize) * inner, (o * positions.len() + i) * inner, inner);
                     }
@@ -93,7 +110,7 @@ impl Places {
             }
             Indexing::Elements if inner == 1 && outer > 0 => {
                 let m = positions.len() / outer;
-                for o in 0..outer {
+                for o in self.outer.clone() {
                     for (i, &p) in positions[o * m..][..m].iter().enumerate() {
                         f(o * n + p as usize, o * m + i, 1);
                     }
@@ -101,7 +118,7 @@ impl Places {
             }
             Indexing::Elements => {
                 let m = positions.len() / (outer * inner).max(1);
-                for o in 0..outer {
+                for o in self.outer.clone() {
                     for i in 0..m {
                         for j in 0..inner {
                             let at = (o * m + i) * inner + j;
@@ -175,9 +192,14 @@ pub(super) unsafe fn gather(
     // SAFETY: the caller's promise; positions are checked against the axis, the output has a stretch for each, and `x` is
     // only read.
     unsafe {
-        let places = Places { what, positions: positions(&x[1], around.n)?, around };
+        let positions = positions(&x[1], around.n)?;
+        let places = Places { what, positions: &positions, around, outer: 0..around.outer };
         let x = Staged::of(&x[0]).gapless();
-        places.copy(Way::Read, x.ptr.cast_mut(), y.ptr, x.dtype.size());
+        let shared = Shared::new((x.ptr.cast_mut(), y.ptr, x.dtype.size()));
+        places.share(|places| {
+            let &(x, y, size) = shared.get();
+            places.copy(Way::Read, x, y, size);
+        });
     }
     Ok(())
 }
@@ -198,7 +220,8 @@ pub(super) unsafe fn scatter(
     let dtype = if combine == Combine::Replace { y.spec.dtype } else { y.spec.dtype.compute() };
     // SAFETY: the caller's promise; the base lies, in the dtype of the sums, where they are made.
     unsafe {
-        let places = Places { what, positions: positions(&x[1], around.n)?, around };
+        let positions = positions(&x[1], around.n)?;
+        let places = Places { what, positions: &positions, around, outer: 0..around.outer };
         let source = Staged::of(&x[2]).in_dtype(dtype).gapless();
         y.rounded_from(dtype, |to| {
             if dtype == y.spec.dtype {
@@ -206,13 +229,17 @@ pub(super) unsafe fn scatter(
             } else {
                 cast_to(&x[0], &Destination { ptr: to, spec: y.spec.with_dtype(dtype) });
             }
-            places.scatter(combine, dtype, to, source.ptr);
+            let shared = Shared::new((to, source.ptr));
+            places.share(|places| {
+                let &(to, source) = shared.get();
+                places.scatter(combine, dtype, to, source);
+            });
         });
     }
     Ok(())
 }
 
-impl Places {
+impl Places<'_> {
     /// # Safety
     /// As [`Places::copy`], for elements of `dtype`.
     unsafe fn scatter(&self, combine: Combine, dtype: DType, to: *mut u8, from: *const u8) {

@@ -57,6 +57,11 @@ pub(crate) fn isa() -> Isa {
     }
 }
 
+/// Lets kernels called from this thread use what those of another thread do, which has handed it some work.
+pub(crate) fn adopt(isa: Isa) {
+    CURRENT.set(Some(isa));
+}
+
 #[cold]
 fn detect() -> Isa {
     let best = Isa::available().last().expect("every machine has the plain instructions");
@@ -65,8 +70,6 @@ fn detect() -> Isa {
 }
 
 /// What `body` yields when kernels called from this thread use `isa`; for tests.
-///
-/// Threads that `body` hands work to use what they would have used.
 #[cfg(test)]
 pub(crate) fn with_isa<R>(isa: Isa, body: impl FnOnce() -> R) -> R {
     /// Restores the previous choice, also when `body` panics.

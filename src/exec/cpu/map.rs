@@ -4,11 +4,13 @@
 //! the output overwrites) are staged a tile at a time in a buffer that stays in the first-level cache.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use super::operand::{Destination, Operand, Reader};
 use super::{cast, with_operands};
 use crate::error::Misfit;
 use crate::exec::Body;
+use crate::exec::threads::{self, Shared};
 use crate::ops::InputSet;
 use crate::tensor::{Array, Bits, DType, Spec, Storage, Tensor};
 
@@ -19,6 +21,8 @@ const MAX_OPERANDS: usize = 4;
 /// Below this many bytes a new block from the pool costs less than staging the input that would be overwritten
 /// (bench `chain`).
 const REUSED_BYTES: usize = 32 << 10;
+/// The least elements that a thread of its own computes: some 10 us.
+pub(super) const SHARED: usize = 1 << 15;
 
 /// Computes a body on tensors; splats yield a splat, and the memory of `dying` inputs may be overwritten.
 pub(super) fn run(
@@ -45,7 +49,7 @@ pub(super) fn run(
             splats += usize::from(array.splat().is_some());
         }
         let pointers = &pointers[..x.len()];
-        if direct == x.len() {
+        if direct == x.len() && spec.shape.numel() < 2 * SHARED {
             // The usual case, without a description of each operand (bench `overhead`).
             let storage = Storage::with_bytes(spec.bytes());
             // SAFETY: every operand has as many elements as the output, without gaps, and the output is new memory.
@@ -89,18 +93,31 @@ unsafe fn compute_unchecked(body: &dyn Body, x: &[Operand], y: &Destination) {
     let domain = x[x.len() - 1].dtype;
     let job = Job { body, x, domain, y };
     let n = y.spec.shape.numel();
+    if n == 0 {
+        return;
+    }
     let mut pointers = [std::ptr::null(); MAX_OPERANDS];
     for (pointer, x) in pointers.iter_mut().zip(x) {
         *pointer = x.ptr;
     }
-    // SAFETY: the caller's promise.
-    unsafe {
-        if !job.converts() && x.iter().all(|x| x.contiguous && !y.overwrites(x)) {
-            body.tile(domain, &pointers[..x.len()], y.ptr, n);
-        } else {
-            job.run_tiles(n);
+    let in_place = !job.converts() && x.iter().all(|x| x.contiguous && !y.overwrites(x));
+    // SAFETY: elements are written by one thread each, which has read what lies there.
+    let shared = unsafe { Shared::new((&job, pointers)) };
+    threads::for_ranges(n, SHARED, |range| {
+        let (job, mut pointers) = *shared.get();
+        // SAFETY: the caller's promise; all of it has the elements of the range.
+        unsafe {
+            if in_place {
+                for (pointer, x) in pointers.iter_mut().zip(job.x) {
+                    *pointer = pointer.add(range.start * x.dtype.size());
+                }
+                let y = job.y.ptr.add(range.start * job.y.spec.dtype.size());
+                job.body.tile(job.domain, &pointers[..job.x.len()], y, range.len());
+            } else {
+                job.run_tiles(range);
+            }
         }
-    }
+    });
 }
 
 #[inline]
@@ -189,17 +206,22 @@ impl Job<'_> {
         self.domain.compute() != self.domain && !self.body.moves()
     }
 
-    /// How an operand's `n` elements are had; the stage holds the one that is repeated.
-    fn feed(&self, x: &Operand, n: usize, stage: &mut Stage) -> Feed {
+    /// How a range of an operand's elements is had; the stage holds the one that is repeated.
+    fn feed(&self, x: &Operand, range: &Range<usize>, stage: &mut Stage) -> Feed {
         let converted = self.converts() && x.dtype == self.domain;
+        let read = || {
+            let mut reader = Reader::new(x);
+            reader.seek(range.start);
+            Feed::Read(reader)
+        };
         if self.y.overwrites(x) {
-            return Feed::Read(Reader::new(x));
+            return read();
         }
         if x.contiguous && !converted {
             return Feed::Direct(x.ptr);
         }
-        if !x.is_repeated() || n == 0 {
-            return Feed::Read(Reader::new(x));
+        if !x.is_repeated() {
+            return read();
         }
         let (mut one, mut size) = (Bits([0; 8]), x.dtype.size());
         // SAFETY: the one element is there.
@@ -209,26 +231,26 @@ impl Job<'_> {
             (one, size) = (dtype.bits(x.dtype.number(&one)), dtype.size());
         }
         // SAFETY: a stage has room for a tile of any dtype.
-        unsafe { fill(one, size, stage.ptr(), n.min(TILE)) };
+        unsafe { fill(one, size, stage.ptr(), range.len().min(TILE)) };
         Feed::Constant
     }
 
-    /// Computes `n` elements, a tile at a time.
+    /// Computes a range of the elements, a tile at a time.
     ///
     /// # Safety
     /// As for [`compute`](super::compute).
     #[inline(never)]
-    unsafe fn run_tiles(&self, n: usize) {
+    unsafe fn run_tiles(&self, range: Range<usize>) {
         let mut stages = [const { Stage::EMPTY }; MAX_OPERANDS];
         let mut raw = Stage::EMPTY;
         let mut feeds = [const { Feed::Constant }; MAX_OPERANDS];
         for (i, x) in self.x.iter().enumerate() {
-            feeds[i] = self.feed(x, n, &mut stages[i]);
+            feeds[i] = self.feed(x, &range, &mut stages[i]);
         }
         let mut x = [std::ptr::null::<u8>(); MAX_OPERANDS];
-        let mut done = 0;
-        while done < n {
-            let count = TILE.min(n - done);
+        let mut done = range.start;
+        while done < range.end {
+            let count = TILE.min(range.end - done);
             for i in 0..self.x.len() {
                 let dtype = self.x[i].dtype;
                 // SAFETY: `count` more elements remain of each operand and fit a stage.

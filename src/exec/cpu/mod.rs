@@ -68,7 +68,7 @@ pub(crate) unsafe fn compute(
             Kernel::Search(side) => search::compute(*side, &x[0], &x[1], &y[0]),
             Kernel::Sort(sorting) => sort::compute(*sorting, &x[0], y),
             Kernel::View(view) => view::copy(view, &x[0], &y[0]),
-            Kernel::Place(base, regions) => place::compute(*base, regions, x, &y[0]),
+            Kernel::Place(base, regions) => place::compute(*base, *regions, x, &y[0]),
             Kernel::Gather(what, axis) => return indexed::gather(*what, *axis, x, &y[0]),
             Kernel::Scatter(what, axis, combine) => {
                 return indexed::scatter(*what, *axis, *combine, x, &y[0]);
@@ -164,6 +164,24 @@ fn repeated(kernel: &Kernel<'_>, x: &[&Tensor], spec: &Spec) -> Result<Option<Te
 fn own_block(x: &Tensor, spec: &Spec) -> Option<Storage> {
     let array = x.concrete().expect("kernels run on concrete tensors");
     x.is_unique().then(|| array.reusable(spec.bytes()).cloned()).flatten()
+}
+
+/// The elements of `new` in the memory of `old`, which has as many bytes, if nobody else sees that; otherwise `new`.
+pub(crate) fn written_over(old: &Tensor, new: &Tensor) -> Tensor {
+    let (Some(from), Some(to)) = (new.concrete(), old.concrete()) else { return new.clone() };
+    // A program may have written it there already: then the two handles are on one block.
+    let spec = new.spec();
+    if from.ptr(spec.dtype) == to.ptr(spec.dtype) {
+        return new.clone();
+    }
+    match own_block(old, spec) {
+        None => new.clone(),
+        Some(storage) => {
+            // SAFETY: the block has room for all elements, and nobody else sees it.
+            unsafe { transpose::copy(&Operand::of(new), storage.data()) };
+            Tensor::from_storage(*spec, storage)
+        }
+    }
 }
 
 /// A tensor whose elements `fill` writes, row-major without gaps.

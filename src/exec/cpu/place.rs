@@ -3,12 +3,12 @@
 use super::operand::{self, Destination, Operand, Reader, Runs};
 use super::scratch::Scratch;
 use super::transpose;
-use crate::exec::{Base, Region};
+use crate::exec::{Base, Regions};
 use crate::tensor::{MAX_RANK, Strides};
 
 /// # Safety
 /// As for [`compute`](super::compute).
-pub(super) unsafe fn compute(base: Base, regions: &[Region], x: &[Operand], y: &Destination) {
+pub(super) unsafe fn compute(base: Base, regions: Regions<'_>, x: &[Operand], y: &Destination) {
     // SAFETY: the caller's promise.
     unsafe {
         let parts = match base {
@@ -26,8 +26,23 @@ pub(super) unsafe fn compute(base: Base, regions: &[Region], x: &[Operand], y: &
                 &x[1..]
             }
         };
-        for (part, region) in parts.iter().zip(regions) {
-            write(part, y, region);
+        let whole = y.spec.shape.strides();
+        match regions {
+            Regions::One(region) => {
+                let (mut offset, mut strides) = (0, Strides::default());
+                for axis in 0..y.spec.shape.rank() {
+                    strides[axis] = whole[axis] * region.step[axis] as isize;
+                    offset += whole[axis] * region.start[axis] as isize;
+                }
+                write(&parts[0], y, offset, &strides);
+            }
+            Regions::Joined(axis) => {
+                let mut start = 0;
+                for part in parts {
+                    write(part, y, whole[axis] * start, &whole);
+                    start += part.shape.dim(axis) as isize;
+                }
+            }
         }
     }
 }
@@ -43,24 +58,16 @@ pub(super) unsafe fn copy_unless_there(x: &Operand, y: &Destination) {
     }
 }
 
-/// Copies all elements of `part` to its region of `y`.
+/// Copies all elements of `part` to where `y` has them under these strides, the first at the offset.
 ///
 /// # Safety
-/// The part is valid, and its region lies within `y`, which does not overlap it.
-unsafe fn write(part: &Operand, y: &Destination, region: &Region) {
+/// The part is valid, and where it goes lies within `y`, which does not overlap it.
+unsafe fn write(part: &Operand, y: &Destination, offset: isize, strides: &Strides) {
     if part.numel() == 0 {
         return;
     }
-    let rank = part.shape.rank();
     let size = y.spec.dtype.size();
-    let whole = y.spec.shape.strides();
-    let mut strides = Strides::default();
-    let mut offset = 0;
-    for (axis, stride) in strides.iter_mut().enumerate().take(rank) {
-        *stride = whole[axis] * region.step[axis] as isize;
-        offset += whole[axis] * region.start[axis] as isize;
-    }
-    let runs = Runs::new(&part.shape, &strides);
+    let runs = Runs::new(&part.shape, strides);
     let (length, stride) = *runs.axes().last().expect("never empty");
     let outer = &runs.axes()[..runs.axes().len() - 1];
     let mut reader = Reader::new(part);

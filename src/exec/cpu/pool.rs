@@ -10,6 +10,7 @@ use super::job::{self, Job};
 use super::operand::{Destination, Operand};
 use super::scratch::Scratch;
 use super::staged::Staged;
+use crate::exec::threads::{self, Shared};
 use crate::exec::window::{Extents, Windows, count, positions};
 use crate::exec::{PoolKind, Pooling};
 use crate::tensor::DType;
@@ -80,20 +81,31 @@ pub(super) unsafe fn compute(pooling: &Pooling, x: &Operand, y: &[Destination]) 
 unsafe fn typed<T: Number>(pooling: &Pooling, n: usize, x: *const u8, y: *mut u8, places: Option<*mut i64>) {
     let windows = &pooling.windows;
     let each = count(if pooling.kind == PoolKind::Spread { windows.input } else { windows.output });
-    let (x, y) = (x.cast::<T>(), y.cast::<T>());
-    let all = Planes { windows, planes: n / each.max(1), x, y };
-    // SAFETY: the caller's promise.
-    unsafe {
-        if let Some(places) = places {
-            return run_job::<T>(Greatest { all, places });
+    let read = count(if pooling.kind == PoolKind::Spread { windows.output } else { windows.input });
+    let work = each.max(read) * count(windows.kernel);
+    // SAFETY: planes are written by one thread each.
+    let shared = unsafe { Shared::new((x.cast::<T>(), y.cast::<T>(), places)) };
+    threads::for_ranges(n / each.max(1), LEAST_WORK.div_ceil(work.max(1)), |planes| {
+        let &(x, y, places) = shared.get();
+        let (from, to) = (planes.start * read, planes.start * each);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (x, y) = (x.add(from), y.add(to));
+            let all = Planes { windows, planes: planes.len(), x, y };
+            if let Some(places) = places {
+                return run_job::<T>(Greatest { all, places: places.add(to) });
+            }
+            std::slice::from_raw_parts_mut(y, planes.len() * each).fill(T::ZERO);
+            match pooling.kind {
+                PoolKind::Spread => run_job::<T>(Spread(all)),
+                _ => run_job::<T>(Sums(all)),
+            }
         }
-        std::slice::from_raw_parts_mut(y, n).fill(T::ZERO);
-        match pooling.kind {
-            PoolKind::Spread => run_job::<T>(Spread(all)),
-            _ => run_job::<T>(Sums(all)),
-        }
-    }
+    });
 }
+
+/// The least elements of windows that a thread goes over: some 10 us.
+const LEAST_WORK: usize = 1 << 15;
 
 /// One row of the output and one element of the kernel, as far as it sees the input.
 struct Sight {

@@ -60,22 +60,22 @@ pub(crate) unsafe fn copy(x: &Operand, to: *mut u8) {
 /// `x` and `y` have so many elements and do not overlap.
 pub(super) unsafe fn matrix<T: Copy>(x: *const T, rows: usize, columns: usize, y: *mut T) {
     // SAFETY: the caller's promise.
-    unsafe { strided_matrix(x, columns as isize, rows, columns, y) }
+    unsafe { strided_matrix(x, columns as isize, [rows, columns], y, rows as isize) }
 }
 
-/// As [`matrix`], of rows that begin `stride` elements after one another.
+/// As [`matrix`], of rows that begin so many elements after one another, to columns that do.
 ///
 /// # Safety
 /// As [`matrix`].
 pub(super) unsafe fn strided_matrix<T: Copy>(
     x: *const T,
-    stride: isize,
-    rows: usize,
-    columns: usize,
+    x_stride: isize,
+    [rows, columns]: [usize; 2],
     y: *mut T,
+    y_stride: isize,
 ) {
-    let across = Axis { n: rows, x: stride, y: 1 };
-    let along = Axis { n: columns, x: 1, y: rows as isize };
+    let across = Axis { n: rows, x: x_stride, y: 1 };
+    let along = Axis { n: columns, x: 1, y: y_stride };
     // SAFETY: the caller's promise.
     unsafe { transpose::<T, 16>(x, y, &[across, along]) }
 }

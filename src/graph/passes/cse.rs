@@ -41,6 +41,9 @@ pub(super) fn cse(mut graph: Graph) -> Graph {
 }
 
 fn is_opaque(graph: &Graph, step: &Step) -> bool {
+    if step.op.acts() {
+        return true;
+    }
     // Only of code of the user's own is the number of outputs not known beforehand.
     step.op.outputs() == 0 && {
         let specs: Vec<&Spec> = step.inputs.iter().map(|id| graph.spec(*id)).collect();

@@ -5,7 +5,7 @@ use crate::graph::ir::{Graph, Id};
 /// The graph without steps and captured tensors that no output depends on, its values numbered without gaps.
 ///
 /// Draws stay, read or not: the counter of each is the run's first one plus its place among them, which must not depend
-/// on what else the function computes. Operations of the user's own go like all others.
+/// on what else the function computes. What acts stays. Operations of the user's own go like all others.
 pub(super) fn dce(mut graph: Graph) -> Graph {
     let mut needed = vec![false; graph.specs.len()];
     for id in &graph.outputs {
@@ -13,7 +13,7 @@ pub(super) fn dce(mut graph: Graph) -> Graph {
     }
     let mut kept = Vec::with_capacity(graph.steps.len());
     while let Some(step) = graph.steps.pop() {
-        if step.outputs.iter().any(|id| needed[id.0 as usize]) {
+        if step.op.acts() || step.outputs.iter().any(|id| needed[id.0 as usize]) {
             for id in &step.inputs {
                 needed[id.0 as usize] = true;
             }
@@ -40,6 +40,8 @@ fn renumbered(mut graph: Graph) -> Graph {
     graph.captured.iter_mut().for_each(|(id, _)| define(id));
     graph.draws.iter_mut().for_each(&mut define);
     graph.steps.iter_mut().flat_map(|step| &mut step.outputs).for_each(&mut define);
+    graph.again.retain(|id| number[id.0 as usize] != Id(u32::MAX));
+    graph.again.iter_mut().for_each(|id| *id = number[id.0 as usize]);
     let reads = graph.steps.iter_mut().flat_map(|step| &mut step.inputs).chain(&mut graph.outputs);
     for id in reads {
         *id = number[id.0 as usize];

@@ -51,6 +51,11 @@ struct Group {
     space: Option<Space>,
     /// Values from elsewhere that they read, but for captured literals.
     inputs: Vec<Id>,
+    /// Steps elsewhere that read from it.
+    readers: Vec<usize>,
+    /// The last step of the group and of all that it depends on. Not only its own: a group that it reads from may have
+    /// grown after it ended.
+    latest: usize,
 }
 
 /// The index space of a group.
@@ -109,6 +114,10 @@ struct Groups<'a> {
     roles: Vec<Role>,
     /// Who read each value so far.
     readers: HashMap<Id, Readers>,
+    /// What the last step that acts yields: the next one comes after it, as if it read that.
+    acted: Option<Id>,
+    /// Whether each value is computed a second time, late.
+    again: Vec<bool>,
 }
 
 /// Steps that read a value.
@@ -130,6 +139,8 @@ impl<'a> Groups<'a> {
         for (id, tensor) in &graph.captured {
             literal[id.0 as usize] = tensor.concrete().and_then(|array| array.splat()).copied();
         }
+        let mut again = vec![false; values];
+        graph.again.iter().for_each(|id| again[id.0 as usize] = true);
         let roles = graph.steps.iter().map(|step| role::role(graph, step)).collect();
         Groups {
             graph,
@@ -140,6 +151,8 @@ impl<'a> Groups<'a> {
             literal,
             roles,
             readers: HashMap::new(),
+            acted: None,
+            again,
         }
     }
 
@@ -172,7 +185,12 @@ impl<'a> Groups<'a> {
             return self.start(step, None);
         }
         let mut candidates: Vec<usize> = inputs.iter().filter_map(|id| self.maker(*id)).collect();
-        candidates.extend(self.siblings(step));
+        if self.again[output.0 as usize] {
+            // What it reads was computed early; it joins what is computed late.
+            candidates.retain(|&group| self.is_again(group));
+        } else {
+            candidates.extend(self.siblings(step));
+        }
         // The latest first: it is the one whose values are still in the cache.
         candidates.sort_unstable_by_key(|&group| std::cmp::Reverse(self.last(group)));
         candidates.dedup();
@@ -204,11 +222,22 @@ impl<'a> Groups<'a> {
         steps.filter(|_| self.roles[step].computes()).map(|step| self.group_of[step]).collect()
     }
 
+    /// Whether a group has a value that is computed a second time.
+    fn is_again(&self, group: usize) -> bool {
+        let mut outputs = self.groups[group].steps.iter().flat_map(|&step| &self.graph.steps[step].outputs);
+        outputs.any(|id| self.again[id.0 as usize])
+    }
+
     /// A group of its own.
     fn start(&mut self, step: usize, fit: Option<(Space, Extent)>) {
         self.group_of.push(self.groups.len());
-        let group = Group { steps: Vec::new(), space: fit.map(|(space, _)| space), inputs: Vec::new() };
-        self.groups.push(group);
+        self.groups.push(Group {
+            steps: Vec::new(),
+            space: fit.map(|(space, _)| space),
+            inputs: Vec::new(),
+            readers: Vec::new(),
+            latest: step,
+        });
         self.enter(step, fit.map(|(_, extent)| extent));
     }
 
@@ -221,10 +250,36 @@ impl<'a> Groups<'a> {
             let outside = computed && self.maker(id) != Some(group);
             if outside && !self.groups[group].inputs.contains(&id) {
                 self.groups[group].inputs.push(id);
+                if let Some(maker) = self.maker(id) {
+                    self.groups[maker].readers.push(step);
+                }
             }
+        }
+        if step_of.op.acts() {
+            if let Some((acted, before)) = self.acted.and_then(|id| Some((id, self.maker(id)?))) {
+                self.groups[group].inputs.push(acted);
+                self.groups[before].readers.push(step);
+            }
+            self.acted = step_of.outputs.first().copied();
         }
         self.groups[group].steps.push(step);
         step_of.outputs.iter().for_each(|id| self.extent[id.0 as usize] = extent);
+        self.grown(group, step);
+    }
+
+    /// Tells a group, and all that depend on it, that it goes on to this step.
+    fn grown(&mut self, group: usize, latest: usize) {
+        self.groups[group].latest = latest;
+        let mut open = vec![group];
+        while let Some(group) = open.pop() {
+            for at in 0..self.groups[group].readers.len() {
+                let reader = self.group_of[self.groups[group].readers[at]];
+                if self.groups[reader].latest < latest {
+                    self.groups[reader].latest = latest;
+                    open.push(reader);
+                }
+            }
+        }
     }
 
     fn join(&mut self, step: usize, group: usize, fit: Fit) {
@@ -299,6 +354,9 @@ impl<'a> Groups<'a> {
         self.groups[a].steps.extend(other);
         self.groups[a].steps.sort_unstable();
         let inputs = std::mem::take(&mut self.groups[b].inputs);
+        let readers = std::mem::take(&mut self.groups[b].readers);
+        self.groups[a].readers.extend(readers);
+        self.grown(a, self.groups[a].latest.max(self.groups[b].latest));
         self.groups[b].space = None;
         let mut all = std::mem::take(&mut self.groups[a].inputs);
         all.extend(inputs);
@@ -332,8 +390,8 @@ impl<'a> Groups<'a> {
             if groups.contains(&group) {
                 return true;
             }
-            // What ended before the groups began cannot have read from them.
-            if self.last(group) < first || seen.contains(&group) {
+            // What ended before the groups began, with all that it depends on, cannot depend on them.
+            if self.groups[group].latest < first || seen.contains(&group) {
                 continue;
             }
             seen.push(group);

@@ -11,9 +11,10 @@
 //! | `sums` | parts of a tensor are joined, not added; products that are added are one product |
 //! | `powers` | `x^2` is `x * x` |
 //! | `scatter_into` | what is scattered into zeros and added is scattered into the sum |
+//! | `recompute` | cheap values are computed again where they are read late (only for `reduce_footprint`) |
 //! | `fuse` | elementwise operations and folds over one space become one kernel |
 //!
-//! All but the last four keep every bit of the outputs, NaN being any NaN. A graph is optimized to be run: its derivative
+//! All but `sums`, `powers`, `scatter_into` and `fuse` keep every bit of the outputs, NaN being any NaN. A graph is optimized to be run: its derivative
 //! is taken before.
 
 mod cse;
@@ -22,6 +23,7 @@ mod fold;
 pub(crate) mod fuse;
 mod one_hot;
 mod powers;
+mod recompute;
 mod scatter_into;
 mod simplify;
 mod sums;
@@ -46,6 +48,7 @@ const SIMPLIFY: Pass = Pass { name: "simplify", run: simplify::simplify };
 const SUMS: Pass = Pass { name: "sums", run: sums::sums };
 const POWERS: Pass = Pass { name: "powers", run: powers::powers };
 const ONE_HOT: Pass = Pass { name: "one_hot", run: one_hot::one_hot };
+const RECOMPUTE: Pass = Pass { name: "recompute", run: recompute::recompute };
 const FUSE: Pass = Pass { name: "fuse", run: fuse::fuse };
 const SCATTER_INTO: Pass = Pass { name: "scatter_into", run: scatter_into::scatter_into };
 
@@ -55,9 +58,28 @@ const SIMPLER: [Pass; 11] = [DCE, FOLD, CSE, SUMS, POWERS, SIMPLIFY, ONE_HOT, FO
 /// Then what is left is put together; views that only fused kernels would have read are dead.
 const FUSED: [Pass; 2] = [FUSE, DCE];
 
+/// What becomes of a graph beside what always does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// Whether steps are put together.
+    pub(crate) fused: bool,
+    /// Whether less memory is worth more arithmetic.
+    pub(crate) small: bool,
+}
+
+impl Default for Wanted {
+    fn default() -> Wanted {
+        Wanted { fused: true, small: false }
+    }
+}
+
 /// The graph that computes the same with less.
-pub(crate) fn optimize(graph: Graph) -> Graph {
-    in_turn(&FUSED, in_turn(&SIMPLER, graph))
+pub(crate) fn optimize(graph: Graph, Wanted { fused, small }: Wanted) -> Graph {
+    let mut graph = in_turn(&SIMPLER, graph);
+    if small {
+        graph = in_turn(&[RECOMPUTE], graph);
+    }
+    if fused { in_turn(&FUSED, graph) } else { graph }
 }
 
 fn in_turn(passes: &[Pass], graph: Graph) -> Graph {
@@ -81,7 +103,7 @@ fn checked(pass: &Pass, graph: Graph) -> Graph {
 /// Names of the passes, in the order in which they first run.
 pub(crate) fn names() -> Vec<&'static str> {
     let mut names = Vec::new();
-    for pass in SIMPLER.iter().chain(&FUSED) {
+    for pass in SIMPLER.iter().chain(&[RECOMPUTE]).chain(&FUSED) {
         if !names.contains(&pass.name) {
             names.push(pass.name);
         }

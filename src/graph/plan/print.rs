@@ -58,6 +58,7 @@ impl fmt::Display for Plan {
             Output::Argument(i) => format!("arg {i}"),
             Output::Captured(i) => format!("captured {i}"),
             Output::Result(i) => format!("out {i}"),
+            Output::Donated(i) => format!("arg {i} overwritten"),
         };
         writeln!(f, "    return {}", self.outputs.iter().map(output).collect::<Vec<_>>().join(", "))?;
         writeln!(f, "}}")?;

@@ -48,6 +48,7 @@ fn arithmetic() -> Vec<Sample> {
         row("sign", vec![normal(1, &[3, 4])], |x| x[0].sign()),
         row("floor", vec![normal(1, &[3, 4]) * 3.0], |x| x[0].floor()),
         row("square", vec![normal(1, &[3, 4])], |x| x[0].square()),
+        row("print", vec![normal(1, &[3])], |x| crate::debug::printed(|| crate::debug::print(&x[0], "x")).0),
     ]
 }
 

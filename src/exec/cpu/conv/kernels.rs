@@ -68,7 +68,7 @@ pub(super) struct Stretch {
 }
 
 /// A floating-point number that has the loops.
-pub(super) trait Number: Copy + Default + 'static {
+pub(super) trait Number: Copy + Default + Send + Sync + 'static {
     /// # Safety
     /// Offsets and positions lie in `b` and its slack, rows in `y`, which overlaps nothing; the CPU has the
     /// instructions, and `a` was packed for them.

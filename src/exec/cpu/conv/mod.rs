@@ -16,11 +16,14 @@ mod planes;
 #[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
 mod tests;
 
+use std::ops::Range;
+
 use super::isa::isa;
 use super::operand::{Destination, Operand};
 use super::scratch::Scratch;
 use super::staged::Staged;
 use super::transpose;
+use crate::exec::threads::{self, Shared};
 use crate::exec::window::{Extents, Windows, count, positions};
 use crate::exec::{ConvRole, Convolution};
 use crate::tensor::{DType, Shape};
@@ -103,14 +106,16 @@ unsafe fn slide<T: Number>(plan: &Plan, sizes: &Sizes, source: *const T, weight:
         // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(y, sizes.images * image_stride) }.fill(T::default());
     }
-    let mut scratch = Scratch::filled(planes.room(*read) + SLACK, T::default());
     let offsets: Scratch<Scratch<usize>> =
         plan.passes.iter().map(|pass| pass.offsets(planes, *read)).collect();
-    for group in 0..sizes.groups {
-        // SAFETY: the caller's promise.
-        let packed: Scratch<Scratch<T>> =
-            plan.passes.iter().map(|pass| unsafe { pack_weight(plan, pass, sizes, group, weight) }).collect();
-        for first in (0..sizes.images).step_by(planes.images) {
+    let taps: usize = plan.passes.iter().map(|pass| pass.elements.len()).sum();
+    let work = planes.images * planes.plane() * computed * read * taps.max(1);
+    // SAFETY: images are written by one thread each.
+    let shared = unsafe { Shared::new((source, weight, y)) };
+    let some_images = |group: usize, packed: &[Scratch<T>], parts: Range<usize>| {
+        let &(source, _, y) = shared.get();
+        let mut scratch = Scratch::filled(planes.room(*read) + SLACK, T::default());
+        for first in parts.map(|part| part * planes.images) {
             let images = planes.images.min(sizes.images - first);
             // Channels that are whole planes are copied too: read in place, from beyond the second-level cache, they
             // take 6 % longer (16 -> 32 channels of 28 x 28).
@@ -139,7 +144,19 @@ unsafe fn slide<T: Number>(plan: &Plan, sizes: &Sizes, source: *const T, weight:
                 unsafe { T::shifted(isa(), &job) };
             }
         }
-    }
+    };
+    let parts = sizes.images.div_ceil(planes.images);
+    threads::for_ranges(sizes.groups, PART_WORK.div_ceil((work * parts).max(1)), |groups| {
+        let &(_, weight, _) = shared.get();
+        for group in groups {
+            // SAFETY: the caller's promise.
+            let pack = |pass| unsafe { pack_weight(plan, pass, sizes, group, weight) };
+            let packed: Scratch<Scratch<T>> = plan.passes.iter().map(pack).collect();
+            threads::for_ranges(parts, PART_WORK.div_ceil(work.max(1)), |parts| {
+                some_images(group, &packed, parts)
+            });
+        }
+    });
 }
 
 /// The part of the weight that a pass of a group needs.
@@ -192,17 +209,22 @@ unsafe fn weigh<T: Number>(windows: &Windows, sizes: &Sizes, x: *const T, y: *co
             Stretch { place, len: STRETCH.min(output[2] - column) }
         })
         .collect();
-    let mut scratch = Scratch::filled(if planes.is_whole() { 0 } else { planes.room(depth) }, T::default());
-    let mut turned = Scratch::filled(outputs * columns, T::default());
-    let mut total = Scratch::filled(offsets.len() * columns, T::default());
-    for group in 0..sizes.groups {
-        total.fill(T::default());
+    let kernel = count(kernel);
+    // SAFETY: sums are written by one thread each.
+    let shared = unsafe { Shared::new((x, y, w)) };
+    let some = |group: usize, sums: Range<usize>| {
+        let &(x, y, w) = shared.get();
+        let channels = sums.start / kernel..sums.end.div_ceil(kernel);
+        let room = if planes.is_whole() { 0 } else { planes.room(depth) };
+        let mut scratch = Scratch::filled(room, T::default());
+        let mut turned = Scratch::filled(outputs * columns, T::default());
+        let mut total = Scratch::filled(sums.len() * columns, T::default());
         for image in 0..sizes.images {
             // SAFETY: the caller's promise; channels and places are those of the tensors and of the scratch.
             unsafe {
                 let x = x.add((image * sizes.groups + group) * depth * count(input));
                 if !planes.is_whole() {
-                    for channel in 0..depth {
+                    for channel in channels.clone() {
                         let to = scratch.as_mut_ptr().add(channel * planes.channel());
                         planes.fill(0, x.add(channel * count(input)), to);
                     }
@@ -211,7 +233,7 @@ unsafe fn weigh<T: Number>(windows: &Windows, sizes: &Sizes, x: *const T, y: *co
                 transpose::matrix(y, columns, outputs, turned.as_mut_ptr());
                 let job = Outer {
                     x: if planes.is_whole() { x } else { scratch.as_ptr() },
-                    offsets: &offsets,
+                    offsets: &offsets[sums.clone()],
                     stretches: &stretches,
                     step: stride[2],
                     y: turned.as_ptr(),
@@ -221,9 +243,26 @@ unsafe fn weigh<T: Number>(windows: &Windows, sizes: &Sizes, x: *const T, y: *co
                 T::outer(isa(), &job);
             }
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise: column after column, of which these are some sums.
         unsafe {
-            transpose::matrix(total.as_ptr(), offsets.len(), columns, w.add(group * columns * offsets.len()))
-        };
-    }
+            let to = w.add(group * columns * offsets.len() + sums.start);
+            let shape = [sums.len(), columns];
+            transpose::strided_matrix(total.as_ptr(), columns as isize, shape, to, offsets.len() as isize);
+        }
+    };
+    // One part for each thread, as all of them turn `y`.
+    let work = sizes.images * outputs * columns * offsets.len();
+    let parts = threads::threads().min(work / PART_WORK).min(offsets.len().div_ceil(SUMS)).max(1);
+    let cut = |part: usize| (part * offsets.len() / parts).next_multiple_of(SUMS).min(offsets.len());
+    threads::for_ranges(sizes.groups, PART_WORK.div_ceil(work.max(1)), |groups| {
+        for group in groups {
+            threads::for_each(parts, |part| some(group, cut(part)..cut(part + 1)));
+        }
+    });
 }
+
+/// The sums of a weight that are kept in registers together: threads take multiples of them.
+const SUMS: usize = 6;
+
+/// The least multiply-adds that a thread does: some 20 us.
+const PART_WORK: usize = 1 << 20;

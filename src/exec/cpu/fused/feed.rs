@@ -1,5 +1,7 @@
 //! How the tiles of an operand are had: in place, staged once, or staged each time.
 
+use std::ops::Range;
+
 use super::{Program, Running, TILE, Tile};
 use crate::exec::cpu::operand::{Operand, Reader, Runs};
 use crate::exec::cpu::reduce::tiled;
@@ -14,6 +16,9 @@ pub(super) struct Cut {
     pub(super) block: usize,
     /// The most elements of a tile of a row that takes several, a multiple of [`tiled::CHUNK`].
     pub(super) step: usize,
+    /// Of all of it the rows, and the elements of each row, that are gone over here: from, to.
+    pub(super) own_rows: [usize; 2],
+    pub(super) own_inner: [usize; 2],
 }
 
 impl Cut {
@@ -36,7 +41,37 @@ impl Cut {
     fn of(rows: usize, inner: usize, block: usize) -> Cut {
         let parts = inner.div_ceil(TILE);
         let step = inner.div_ceil(parts).next_multiple_of(tiled::CHUNK).min(TILE);
-        Cut { rows, inner, block, step }
+        Cut { rows, inner, block, step, own_rows: [0, rows], own_inner: [0, inner] }
+    }
+
+    /// Elements that are not cut any further: some rows, or, where there is but one, a tile of it.
+    pub(super) fn unit(&self) -> usize {
+        if self.rows > 1 { self.block * self.inner } else { self.step }
+    }
+
+    /// How many units there are.
+    pub(super) fn units(&self) -> usize {
+        (self.rows * self.inner).div_ceil(self.unit())
+    }
+
+    /// The number of the unit that a tile is.
+    pub(super) fn number(&self, tile: &Tile) -> usize {
+        if self.rows > 1 { tile.row / self.block } else { tile.start.div_ceil(self.step) }
+    }
+
+    /// A range of the units.
+    pub(super) fn part(&self, units: Range<usize>) -> Cut {
+        if self.rows > 1 {
+            let own = [units.start, units.end].map(|unit| self.rows.min(unit * self.block));
+            return Cut { own_rows: own, ..*self };
+        }
+        // As a row is cut into tiles, of which the last is not too short.
+        let start = |unit: usize| match self.inner.saturating_sub(unit * self.step) {
+            0 => self.inner,
+            left if unit > 0 && left < tiled::SHORTEST => unit * self.step - tiled::CHUNK,
+            _ => unit * self.step,
+        };
+        Cut { own_inner: [start(units.start), start(units.end)], ..*self }
     }
 }
 

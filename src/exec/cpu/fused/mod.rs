@@ -6,6 +6,7 @@
 //! | `program` | lines as instructions over places: which memory they are |
 //! | `feed` | how the tiles of an operand are had |
 //! | `native` | lines that are compiled to machine code together, on x86-64 |
+//! | `turns` | columns folded by several threads |
 //!
 //! The space is gone over in tiles whose intermediate values stay in the first-level cache. An instruction is one
 //! call of an operation's own SIMD loop over a tile, or a loop that was compiled for several of them. Where rows are short, a tile is several whole rows, so that the
@@ -21,6 +22,7 @@ mod native;
 mod program;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use super::cast;
 use super::map::fill;
@@ -28,11 +30,13 @@ use super::operand::{Destination, Operand};
 use super::reduce::tiled;
 use crate::exec::Fold;
 use crate::exec::fused::{Extent, Fused};
+use crate::exec::threads::{self, Shared};
 use crate::tensor::{DType, Storage};
 use feed::{Cut, Feed};
 use lower::Arithmetic;
 pub(crate) use program::Program;
 use program::{Columns, Home, Instruction, Phase, Seen};
+use turns::Turns;
 
 /// The most operands that the arithmetic of a step has.
 pub(crate) const MAX_OPERANDS: usize = 4;
@@ -79,29 +83,70 @@ pub(crate) unsafe fn run(fused: &Fused, x: &[Operand], y: &[Destination]) {
     let program = fused.program();
     debug_assert_eq!(program.inputs.len(), x.len());
     debug_assert_eq!(program.outputs.len(), y.len());
-    let table_at = program.scratch_bytes;
-    let scratch = Storage::with_bytes(table_at + program.places.len() * size_of::<*mut u8>());
-    let mut run = Running {
-        program,
-        kernels: program.native.kernels(program),
-        cut: Cut::new(program, x),
-        x,
-        y,
-        feeds: [Feed::InPlace; MAX_INPUTS],
-        spilled: 0,
-        scratch: scratch.data(),
-        // SAFETY: the block has room for the table behind the scratch memory, at a multiple of a cache line.
-        table: unsafe { scratch.data().add(table_at).cast() },
-    };
-    // SAFETY: the caller's promise.
+    let cut = Cut::new(program, x);
+    let least = SHARED.div_ceil(program.instructions.len() * cut.unit());
+    // SAFETY: the caller's promise; tiles of outputs are written by one thread each.
     unsafe {
-        run.begin();
-        run.all_rows();
-        run.end();
+        match program.sharing(&cut) {
+            Some(sharing) if cut.units() >= 2 * least && threads::threads() > 1 => match sharing {
+                Sharing::Freely => {
+                    let shared = Shared::new((program, x, y, cut));
+                    threads::for_ranges(cut.units(), least, |units| {
+                        let (program, x, y, cut) = *shared.get();
+                        Running::new(program, x, y, cut.part(units)).all_rows();
+                    });
+                }
+                Sharing::InTurn => {
+                    // Whole groups of rows, or, where everything is folded, a tile.
+                    let each = match program.whole.is_empty() {
+                        true => (least * cut.block).next_multiple_of(program.group()) / cut.block,
+                        false => 1,
+                    };
+                    turns::run(program, x, y, cut, each);
+                }
+            },
+            _ => {
+                let run = Running::new(program, x, y, cut);
+                run.begin_folds();
+                run.all_rows();
+                run.end();
+            }
+        }
     }
 }
 
-/// A fused kernel under way.
+/// How threads may share the work of a kernel.
+enum Sharing {
+    /// In any order.
+    Freely,
+    /// What is folded over rows is handed on from one to the next.
+    InTurn,
+}
+
+impl Program {
+    /// How threads may share the work, if they may and it pays.
+    fn sharing(&self, cut: &Cut) -> Option<Sharing> {
+        /// The least instructions for which the tiles of a sum of everything are worth handing on: to do so takes as long
+        /// as a few simple ones.
+        const LEAST: usize = 16;
+        let tiles_are_whole = self.flat || cut.inner <= cut.step;
+        match (self.whole.is_empty(), self.columns.is_empty()) {
+            (true, true) if cut.rows > 1 || self.flat => Some(Sharing::Freely),
+            (true, false) => Some(Sharing::InTurn),
+            (false, true)
+                if self.phases.len() == 1 && tiles_are_whole && self.instructions.len() >= LEAST =>
+            {
+                Some(Sharing::InTurn)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The least elements, times instructions, that a thread of its own computes: some 10 us.
+const SHARED: usize = 1 << 16;
+
+/// A fused kernel under way, or what a thread does of it.
 struct Running<'a> {
     program: &'a Program,
     kernels: &'a native::Kernels,
@@ -114,6 +159,11 @@ struct Running<'a> {
     scratch: *mut u8,
     /// Where each place is now.
     table: *mut *mut u8,
+    /// The scratch memory that has the totals of folds over rows: another thread's, where several fold into them in turn.
+    totals: *mut u8,
+    turns: Option<&'a Turns>,
+    /// What all of these lie in.
+    _block: Storage,
 }
 
 /// A tile: some whole rows, or part of one.
@@ -126,12 +176,37 @@ struct Tile {
     len: usize,
 }
 
-impl Running<'_> {
-    /// Points the places that do not move at their memory.
+impl<'a> Running<'a> {
+    /// Makes it ready: points the places that do not move at their memory.
     ///
     /// # Safety
+    /// As for [`run`], as long as this is used.
+    unsafe fn new(program: &'a Program, x: &'a [Operand], y: &'a [Destination], cut: Cut) -> Running<'a> {
+        let table_at = program.scratch_bytes;
+        let block = Storage::with_bytes(table_at + program.places.len() * size_of::<*mut u8>());
+        let mut run = Running {
+            program,
+            kernels: program.native.kernels(program),
+            cut,
+            x,
+            y,
+            feeds: [Feed::InPlace; MAX_INPUTS],
+            spilled: 0,
+            scratch: block.data(),
+            // SAFETY: the block has room for the table behind the scratch memory, at a multiple of a cache line.
+            table: unsafe { block.data().add(table_at).cast() },
+            totals: block.data(),
+            turns: None,
+            _block: block,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { run.place() };
+        run
+    }
+
+    /// # Safety
     /// As for [`run`].
-    unsafe fn begin(&mut self) {
+    unsafe fn place(&mut self) {
         let program = self.program;
         // SAFETY: offsets are inside of the scratch memory and the constants; operands are as `run` promises.
         unsafe {
@@ -148,13 +223,6 @@ impl Running<'_> {
                 debug_assert_eq!(self.x[number].dtype, input.dtype);
                 self.feeds[number] = self.feed(number);
             }
-            for fold in &program.whole {
-                tiled::begin(fold.fold, fold.dtype, self.scratch.add(fold.totals), tiled::ROW_TOTALS);
-            }
-            for column in &program.columns {
-                let totals = self.scratch.add(column.totals);
-                tiled::begin(column.fold, column.dtype, totals, self.cut.inner);
-            }
         }
         for (number, output) in program.outputs.iter().enumerate() {
             let over = |i: &usize| std::ptr::eq(self.x[*i].ptr, self.y[number].ptr);
@@ -169,13 +237,31 @@ impl Running<'_> {
         }
     }
 
+    /// Begins the folds over rows.
+    ///
+    /// # Safety
+    /// As for [`run`].
+    unsafe fn begin_folds(&self) {
+        // SAFETY: offsets are inside of the scratch memory, which has room for the totals.
+        unsafe {
+            for fold in &self.program.whole {
+                tiled::begin(fold.fold, fold.dtype, self.totals.add(fold.totals), tiled::ROW_TOTALS);
+            }
+            for column in &self.program.columns {
+                let totals = self.totals.add(column.totals);
+                tiled::begin(column.fold, column.dtype, totals, self.cut.inner);
+            }
+        }
+    }
+
+    /// Goes over its rows, all or some.
+    ///
     /// # Safety
     /// As for [`run`].
     unsafe fn all_rows(&self) {
-        let Cut { rows, inner, block, .. } = self.cut;
-        let mut row = 0;
-        while row < rows {
-            let count = block.min(rows - row);
+        let Cut { own_rows: [mut row, end], inner, block, .. } = self.cut;
+        while row < end {
+            let count = block.min(end - row);
             let whole = Tile { row, rows: count, start: 0, len: inner };
             // SAFETY: the rows exist.
             unsafe {
@@ -196,7 +282,7 @@ impl Running<'_> {
     /// # Safety
     /// As for [`run`]; the rows exist.
     unsafe fn phase(&self, phase: &Phase, whole: &Tile) {
-        let Cut { inner, step, .. } = self.cut;
+        let Cut { inner, step, own_inner: [first, end], .. } = self.cut;
         let in_one = inner <= step;
         // SAFETY: the tiles lie in the space.
         unsafe {
@@ -217,9 +303,9 @@ impl Running<'_> {
             for fold in &phase.folds {
                 tiled::begin(fold.fold, fold.dtype, self.scratch.add(fold.totals), tiled::ROW_TOTALS);
             }
-            let mut start = 0;
-            while start < inner {
-                let len = part(inner - start, step);
+            let mut start = first;
+            while start < end {
+                let len = part(end - start, step);
                 self.tile(phase, &Tile { start, len, ..*whole }, false);
                 start += len;
             }
@@ -245,6 +331,7 @@ impl Running<'_> {
             for &place in &phase.moves {
                 self.move_along(phase, place, tile);
             }
+            let mut turn = None;
             self.instructions(phase.body.clone(), n, |at| {
                 let instruction = &self.program.instructions[at];
                 match instruction.run {
@@ -252,8 +339,14 @@ impl Running<'_> {
                         let (x, y) = (self.at(instruction.x[0]), self.at(instruction.y));
                         tiled::rows(fold, dtype, x, [tile.rows, tile.len], y);
                     }
-                    Run::FoldRow { fold, dtype, totals } | Run::FoldAll { fold, dtype, totals } => {
+                    Run::FoldRow { fold, dtype, totals } => {
                         let totals = self.scratch.add(totals * TOTALS_BYTES);
+                        tiled::add(fold, dtype, self.at(instruction.x[0]), n, totals);
+                    }
+                    Run::FoldAll { fold, dtype, totals } => {
+                        // Kept to the end of the tile, for other folds of it.
+                        turn = turn.take().or_else(|| Some(self.turns?.wait_for(self.cut.number(tile))));
+                        let totals = self.totals.add(totals * TOTALS_BYTES);
                         tiled::add(fold, dtype, self.at(instruction.x[0]), n, totals);
                     }
                     _ => self.compute(instruction, n),
@@ -387,6 +480,7 @@ impl Running<'_> {
             return;
         }
         let start = (end - 1) / group * group;
+        let _turn = self.turns.map(|turns| turns.wait_for(start / group));
         for column in &self.program.columns {
             let size = column.dtype.size();
             // SAFETY: the rows of the group lie behind one another.
@@ -396,7 +490,7 @@ impl Running<'_> {
                     Home::ColumnRows(offset, _) => self.scratch.add(offset),
                     _ => unreachable!("columns are folded from memory that keeps rows"),
                 };
-                let totals = self.scratch.add(column.totals);
+                let totals = self.totals.add(column.totals);
                 tiled::add_rows(column.fold, column.dtype, x, [end - start, inner], totals);
             }
         }
@@ -410,7 +504,7 @@ impl Running<'_> {
         // SAFETY: the caller's promise.
         unsafe {
             for fold in &self.program.whole {
-                tiled::finish(fold.fold, fold.dtype, self.scratch.add(fold.totals), self.at(fold.y));
+                tiled::finish(fold.fold, fold.dtype, self.totals.add(fold.totals), self.at(fold.y));
             }
             for instruction in &self.program.instructions[self.program.tail.clone()] {
                 self.compute(instruction, 1);
@@ -430,7 +524,7 @@ impl Running<'_> {
         let dtype = self.program.outputs[column.output].dtype;
         // SAFETY: the totals and the destination have `n` columns; the buffer has room for any dtype.
         unsafe {
-            let totals = self.scratch.add(column.totals);
+            let totals = self.totals.add(column.totals);
             if dtype == column.dtype {
                 return tiled::finish_columns(column.fold, column.dtype, totals, n, y);
             }

@@ -69,7 +69,8 @@ fn gathers_and_scatters_stay_inside_their_operands() {
                 let index = Tensor::from(index);
                 // SAFETY: the operand is that of a tensor.
                 let positions = unsafe { positions(&Operand::of(&index), n) }.expect("in range");
-                let places = Places { what, around: Around { outer, n, inner }, positions };
+                let around = Around { outer, n, inner };
+                let places = Places { what, around, positions: &positions, outer: 0..outer };
                 let (x, y) = (outer * n * inner, outer * m * inner);
                 for combine in COMBINES {
                     // SAFETY: the segments hold `x` and `y` elements.

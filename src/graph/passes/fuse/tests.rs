@@ -246,6 +246,20 @@ fn a_path_out_of_a_group_and_back_is_not_closed() {
 }
 
 #[test]
+fn a_path_through_a_group_that_grew_later_is_not_closed() {
+    let x = [randn(1, &[5], DType::F64), randn(2, &[], DType::F64)];
+    let fused = checked(&x, Near::Bits, |x| {
+        let number = x[1].square();
+        let repeated = number.broadcast_to([5]);
+        let elements = &x[0] * 2.0;
+        // It joins the group of the number, which `repeated`, though it is from before, depends on from now on.
+        let product = elements.sum() * (&number + 1.0);
+        Ok(vec![product, elements + repeated])
+    });
+    assert_eq!(counts(&fused), (2, 1), "{}", shown(&fused));
+}
+
+#[test]
 fn a_step_alone_stays_as_it_is() {
     let x = [randn(1, &[8, 8], DType::F32)];
     assert_eq!(counts(&checked(&x, Near::Bits, |x| Ok(vec![x[0].tanh()]))), (0, 1));
