@@ -108,7 +108,7 @@ pub(super) fn allocate(graph: &Graph, registers: Registers, streams: u8) -> Line
         vectors: [NO_VALUE; 32],
         masks: [NO_VALUE; 8],
         free: (u64::MAX >> (64 - registers.vectors)) as u32,
-        free_masks: (1 << registers.masks) - 1 << 1,
+        free_masks: ((1 << registers.masks) - 1) << 1,
         pinned: 0,
         pinned_masks: 0,
         free_slots: Vec::new(),
