@@ -36,7 +36,7 @@ mod pow;
 mod root;
 #[cfg(test)]
 mod tests;
-mod trig;
+pub(crate) mod trig;
 pub(crate) mod watch;
 
 use std::ops::{Add, BitAnd, BitOr, BitXor, Shl, Shr, Sub};
@@ -51,7 +51,7 @@ pub(crate) use hyperbolic::{sigmoid, tanh};
 pub(crate) use log::{log, log1p, log2, log10};
 pub(crate) use pow::pow;
 pub(crate) use root::cbrt;
-pub(crate) use trig::{cos, quadrant, sin, tan};
+pub(crate) use trig::{cos, sin, tan};
 
 /// The unsigned integer as wide as a float; arithmetic wraps, shifts fill with zeros.
 pub(crate) trait Bits:
@@ -70,7 +70,7 @@ pub(crate) trait Bits:
 
 /// A floating-point scalar whose bits can be computed with: what the kernels are written in.
 ///
-/// Implemented by `num::Num`; a type that records instead turns every kernel into code for a JIT.
+/// Implemented by `num::Num`, and by a type that records, with which the JIT turns every function into machine code.
 pub(crate) trait Real: Scalar {
     /// The integer as wide as this.
     type Bits: Bits;

@@ -11,8 +11,6 @@ use super::lower::{Code, Line, When};
 use super::program::{Home, Program};
 use super::{Run, Running};
 use crate::exec::cpu::jit::{Graph, Kernel, Lane, Recording, Value, Width, width};
-#[cfg(debug_assertions)]
-use crate::exec::cpu::scratch::Scratch;
 use crate::tensor::{Bits, DType};
 
 /// The lines that are worth compiling: a single one is such a loop already.
@@ -226,6 +224,30 @@ fn constant(program: &Program, offset: usize, dtype: DType) -> f64 {
     dtype.number(&bits.0).as_f64()
 }
 
+/// What a group reads and makes, as the interpreter has it. Kept for the next tile, so that checking allocates nothing.
+#[cfg(debug_assertions)]
+#[derive(Default)]
+struct Check {
+    places: Vec<Kept>,
+    memory: Vec<u64>,
+}
+
+/// A place, with its part of the memory.
+#[cfg(debug_assertions)]
+struct Kept {
+    place: u16,
+    is_made: bool,
+    /// In words of the memory.
+    offset: usize,
+    /// What the place points at.
+    before: *mut u8,
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    static CHECK: std::cell::Cell<Check> = const { std::cell::Cell::new(Check { places: Vec::new(), memory: Vec::new() }) };
+}
+
 impl Running<'_> {
     /// Runs instructions on `n` elements: groups as their kernels, others by `one`.
     ///
@@ -271,9 +293,12 @@ impl Running<'_> {
             unsafe { self.interpret(group, n) };
         }
         #[cfg(debug_assertions)]
-        for (place, expected) in expected.iter() {
-            // SAFETY: the group has just written the place.
-            unsafe { self.compare(*place, expected.as_ptr().cast(), n) };
+        {
+            for kept in expected.places.iter().filter(|kept| kept.is_made) {
+                // SAFETY: the group has just written the place.
+                unsafe { self.compare(kept.place, expected.memory[kept.offset..].as_ptr().cast(), n) };
+            }
+            CHECK.set(expected);
         }
     }
 
@@ -287,44 +312,49 @@ impl Running<'_> {
         }
     }
 
-    /// What the interpreter makes of a group: its outputs, in memory of their own.
+    /// What the interpreter makes of a group, in memory of its own.
     ///
     /// # Safety
     /// The places of the group have `n` elements.
     #[cfg(debug_assertions)]
-    unsafe fn interpreted(&self, group: &Range<usize>, n: usize) -> Scratch<(u16, Scratch<u64>)> {
+    unsafe fn interpreted(&self, group: &Range<usize>, n: usize) -> Check {
         let native = &self.program.native;
         let instructions = &self.program.instructions[group.clone()];
-        // From the pool, so that checked kernels allocate no more than others.
-        let room =
-            |place: u16| Scratch::filled((n * native.dtypes[place as usize].size()).div_ceil(8), 0_u64);
-        let mut made: Scratch<(u16, Scratch<u64>)> =
-            native.written(self.program, group).map(|place| (place, room(place))).collect();
-        let mut read: Scratch<(u16, Scratch<u64>)> = Scratch::with_room(0);
-        for instruction in instructions {
-            for &place in &instruction.x[..instruction.count as usize] {
-                let is_made = instructions.iter().any(|i| i.y == place);
-                if !is_made && read.iter().all(|(known, _)| *known != place) {
-                    let mut copy = room(place);
-                    let bytes = n * native.dtypes[place as usize].size();
-                    // SAFETY: the place has `n` elements, and the copy room for them.
-                    unsafe { std::ptr::copy_nonoverlapping(self.at(place), copy.as_mut_ptr().cast(), bytes) };
-                    read.push((place, copy));
-                }
+        let words = |place: u16| (n * native.dtypes[place as usize].size()).div_ceil(8);
+        let mut check = CHECK.take();
+        check.places.clear();
+        let mut offset = 0;
+        let mut keep = |place: u16, is_made: bool| {
+            if check.places.iter().all(|kept| kept.place != place) {
+                check.places.push(Kept { place, is_made, offset, before: self.at(place) });
+                offset += words(place);
+            }
+        };
+        native.written(self.program, group).for_each(|place| keep(place, true));
+        for place in instructions.iter().flat_map(|i| &i.x[..i.count as usize]) {
+            if instructions.iter().all(|i| i.y != *place) {
+                keep(*place, false);
             }
         }
-        let mut before = Scratch::with_room(0);
-        for (place, memory) in made.iter_mut().chain(read.iter_mut()) {
-            before.push((*place, self.at(*place)));
-            // SAFETY: a place of the program; the memory lives until the place is pointed back.
-            unsafe { self.set(*place, memory.as_mut_ptr().cast()) };
+        check.memory.resize(offset.max(check.memory.len()), 0);
+        for kept in &check.places {
+            let bytes = n * native.dtypes[kept.place as usize].size();
+            let own = check.memory[kept.offset..].as_mut_ptr().cast::<u8>();
+            // SAFETY: the place has `n` elements, and its part of the memory room for them; the place is pointed back
+            // below.
+            unsafe {
+                if !kept.is_made {
+                    std::ptr::copy_nonoverlapping(kept.before, own, bytes);
+                }
+                self.set(kept.place, own);
+            }
         }
         // SAFETY: the caller's promise, and what was made above.
         unsafe {
             self.interpret(group, n);
-            before.iter().for_each(|&(place, to)| self.set(place, to));
+            check.places.iter().for_each(|kept| self.set(kept.place, kept.before));
         }
-        made
+        check
     }
 
     /// Panics if a place differs from what was expected; a NaN is any.

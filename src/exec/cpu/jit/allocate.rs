@@ -4,154 +4,9 @@
 //! never saved; a number of an operand is loaded again as long as nothing has been written, since outputs may lie over
 //! operands: of what is computed in one go, everything is loaded before anything is written.
 
-use super::graph::{Graph, Id, Node, Op, Relation};
-
-/// How many registers there are.
-#[derive(Clone, Copy)]
-pub(super) struct Registers {
-    pub(super) vectors: u8,
-    /// Those that hold truth values, from 1 on; none if vectors do.
-    pub(super) masks: u8,
-}
-
-/// The operand that may be in memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Source {
-    Reg(u8),
-    /// A number that all elements have.
-    Const(u64),
-    /// What was saved in a slot.
-    Slot(u16),
-}
-
-/// Which operand of `a b + c` is overwritten, by the order in which the machine names the other two.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(super) enum Overwrites {
-    /// A factor; `x` is the addend and `y` the other factor.
-    Factor132 = 0x98,
-    /// A factor; `x` is the other one and `y` the addend.
-    Factor213 = 0xa8,
-    /// The addend; `x` and `y` are the factors.
-    Addend231 = 0xb8,
-}
-
-/// An instruction on registers. `stream` says of which of the vectors that are computed together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Inst {
-    Load {
-        to: u8,
-        place: u16,
-        stream: u8,
-    },
-    LoadTruth {
-        to: u8,
-        place: u16,
-        stream: u8,
-        scratch: u8,
-    },
-    LoadConst {
-        to: u8,
-        bits: u64,
-    },
-    Store {
-        from: u8,
-        place: u16,
-        stream: u8,
-    },
-    StoreTruth {
-        from: u8,
-        place: u16,
-        stream: u8,
-        scratch: u8,
-    },
-    Save {
-        from: u8,
-        slot: u16,
-        truth: bool,
-    },
-    Restore {
-        to: u8,
-        slot: u16,
-        truth: bool,
-    },
-    Copy {
-        to: u8,
-        from: u8,
-    },
-    /// `Add` to `SubInt`.
-    Binary {
-        op: Op,
-        to: u8,
-        x: u8,
-        y: Source,
-    },
-    /// Shifts, roundings, the root.
-    Unary {
-        op: Op,
-        to: u8,
-        x: Source,
-    },
-    /// Overwrites `to`.
-    MulAdd {
-        form: Overwrites,
-        product: bool,
-        addend: bool,
-        to: u8,
-        x: u8,
-        y: Source,
-    },
-    /// Of `y` and `x` if `swapped`.
-    Compare {
-        relation: Relation,
-        swapped: bool,
-        to: u8,
-        x: u8,
-        y: Source,
-    },
-    Disjoint {
-        to: u8,
-        x: u8,
-        y: Source,
-    },
-    /// `Both`, `Either`, `OneOf`.
-    Logic {
-        op: Op,
-        to: u8,
-        x: u8,
-        y: u8,
-    },
-    Not {
-        to: u8,
-        x: u8,
-    },
-    /// `then` where the mask holds, else `x`.
-    Blend {
-        to: u8,
-        mask: u8,
-        x: u8,
-        then: Source,
-    },
-    /// `then` where the mask holds, else 0.
-    Keep {
-        to: u8,
-        mask: u8,
-        then: Source,
-    },
-    /// Ends the kernel if the mask holds anywhere.
-    LeaveIf {
-        mask: u8,
-    },
-}
-
-/// A straight line of instructions.
-pub(super) struct Line {
-    pub(super) insts: Vec<Inst>,
-    /// Vectors that are saved at once at most.
-    pub(super) slots: u16,
-    /// How many values were saved or loaded again.
-    pub(super) moves: usize,
-}
+use super::graph::{Graph, Id, Node};
+use super::line::{Inst, Line, Overwrites, Registers, Source};
+use super::op::Op;
 
 const NEVER: u32 = u32::MAX;
 const NOWHERE: u8 = u8::MAX;
@@ -209,7 +64,8 @@ fn order(graph: &Graph) -> Vec<What> {
 struct Allocator<'a> {
     graph: &'a Graph,
     registers: Registers,
-    streams: u32,
+    /// Streams are 2 to this power.
+    log_streams: u32,
     /// When each value is used: `uses[starts[v]..starts[v + 1]]`, in order.
     uses: Vec<u32>,
     starts: Vec<u32>,
@@ -221,7 +77,10 @@ struct Allocator<'a> {
     /// The values that registers hold.
     vectors: [u32; 32],
     masks: [u32; 8],
-    /// Registers that the current instruction uses; a bit each.
+    /// Registers that hold nothing; a bit each.
+    free: u32,
+    free_masks: u32,
+    /// Registers that the current instruction uses.
     pinned: u32,
     pinned_masks: u32,
     free_slots: Vec<u16>,
@@ -240,7 +99,7 @@ pub(super) fn allocate(graph: &Graph, registers: Registers, streams: u8) -> Line
     let mut allocator = Allocator {
         graph,
         registers,
-        streams: u32::from(streams),
+        log_streams: streams.ilog2(),
         uses: Vec::new(),
         starts: vec![0; count + 1],
         past: vec![0; count],
@@ -248,6 +107,8 @@ pub(super) fn allocate(graph: &Graph, registers: Registers, streams: u8) -> Line
         slot: vec![NO_SLOT; count],
         vectors: [NO_VALUE; 32],
         masks: [NO_VALUE; 8],
+        free: (u64::MAX >> (64 - registers.vectors)) as u32,
+        free_masks: (1 << registers.masks) - 1 << 1,
         pinned: 0,
         pinned_masks: 0,
         free_slots: Vec::new(),
@@ -270,13 +131,13 @@ pub(super) fn allocate(graph: &Graph, registers: Registers, streams: u8) -> Line
 
 impl Allocator<'_> {
     fn node(&self, value: u32) -> Node {
-        self.graph.nodes[(value / self.streams) as usize]
+        self.graph.nodes[(value >> self.log_streams) as usize]
     }
 
     /// A node's value in a stream. Constants are the same in all.
     fn value(&self, id: Id, stream: u8) -> u32 {
         let shared = matches!(self.graph.nodes[id as usize].op, Op::Const(_));
-        id * self.streams + if shared { 0 } else { u32::from(stream) }
+        id << self.log_streams | if shared { 0 } else { u32::from(stream) }
     }
 
     fn operands(&self, what: What, stream: u8) -> ([u32; 3], usize) {
@@ -293,7 +154,7 @@ impl Allocator<'_> {
     }
 
     fn find_uses(&mut self, order: &[What]) {
-        let streams = self.streams as u8;
+        let streams = 1 << self.log_streams;
         let events = || order.iter().flat_map(|&what| (0..streams).map(move |stream| (what, stream)));
         for (now, (what, stream)) in events().enumerate() {
             let (values, count) = self.operands(what, stream);
@@ -384,17 +245,28 @@ impl Allocator<'_> {
 
     fn drop_register(&mut self, value: u32) {
         let reg = std::mem::replace(&mut self.reg[value as usize], NOWHERE);
-        if reg != NOWHERE {
-            let holders = if self.is_mask(value) { &mut self.masks[..] } else { &mut self.vectors[..] };
-            holders[reg as usize] = NO_VALUE;
+        if reg == NOWHERE {
+            return;
+        }
+        if self.is_mask(value) {
+            self.masks[reg as usize] = NO_VALUE;
+            self.free_masks |= 1 << reg;
+        } else {
+            self.vectors[reg as usize] = NO_VALUE;
+            self.free |= 1 << reg;
         }
     }
 
     /// Gives a register to a value.
     fn hold(&mut self, value: u32, reg: u8) {
         self.reg[value as usize] = reg;
-        let holders = if self.is_mask(value) { &mut self.masks[..] } else { &mut self.vectors[..] };
-        holders[reg as usize] = value;
+        if self.is_mask(value) {
+            self.masks[reg as usize] = value;
+            self.free_masks &= !(1 << reg);
+        } else {
+            self.vectors[reg as usize] = value;
+            self.free &= !(1 << reg);
+        }
         self.pin(value);
     }
 
@@ -417,8 +289,10 @@ impl Allocator<'_> {
             (0..self.registers.vectors, &self.vectors[..], self.pinned)
         };
         let usable = |reg: &u8| pinned >> reg & 1 == 0;
-        let free = range.clone().filter(usable).find(|&reg| holders[reg as usize] == NO_VALUE);
-        let reg = free.unwrap_or_else(|| {
+        let free = (if mask { self.free_masks } else { self.free }) & !pinned;
+        let reg = if free != 0 {
+            free.trailing_zeros() as u8
+        } else {
             // To save one costs a store beside the load.
             let cost = |reg: &u8| {
                 let value = holders[*reg as usize];
@@ -426,7 +300,7 @@ impl Allocator<'_> {
             };
             let farthest = range.filter(usable).max_by_key(cost);
             farthest.expect("an instruction uses fewer registers than there are")
-        });
+        };
         if mask {
             self.pinned_masks |= 1 << reg;
         } else {
@@ -455,7 +329,7 @@ impl Allocator<'_> {
         }
         let truth = self.is_mask(value);
         let to = self.take(truth);
-        let stream = (value % self.streams) as u8;
+        let stream = (value & ((1 << self.log_streams) - 1)) as u8;
         let slot = self.slot[value as usize];
         let inst = match self.node(value).op {
             Op::Const(bits) => Inst::LoadConst { to, bits },

@@ -3,10 +3,10 @@
 //! | file | contents |
 //! |---|---|
 //! | `record` | an operation's expression and the mathematics in it, run at a scalar that records |
-//! | `graph` | what is recorded: machine operations without repetition |
-//! | `allocate` | registers for the values of a graph |
+//! | `op`, `graph`, `simplify` | what is recorded: machine operations, a graph of them without repetition |
+//! | `line`, `allocate` | instructions on registers, and registers for the values of a graph |
 //! | `emit` | the function around them: loops, tails, constants |
-//! | `encode` | instructions as bytes |
+//! | `inst`, `encode` | instructions as bytes |
 //! | `cache` | kernels of this process, each compiled once |
 //!
 //! The arithmetic is what the loops of [`lanes`](super::lanes) do, operation by operation, and so are the bits, but for
@@ -17,7 +17,11 @@ mod cache;
 mod emit;
 mod encode;
 mod graph;
+mod inst;
+mod line;
+mod op;
 mod record;
+mod simplify;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +30,9 @@ use std::sync::{Arc, OnceLock};
 
 use super::isa::{Isa, isa};
 pub(crate) use emit::Width;
-pub(crate) use graph::{Graph, Lane};
+pub(crate) use graph::Graph;
 use memmap2::{Mmap, MmapMut};
+pub(crate) use op::Lane;
 pub(crate) use record::{Recording, Value};
 
 /// A graph as code of this process.

@@ -3,7 +3,9 @@
 use std::marker::PhantomData;
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Shl, Shr, Sub};
 
-use super::graph::{Arena, Graph, Lane, Op, Output, Relation, Rounding, Word, apply};
+use super::graph::{Arena, Graph, Output, Word};
+use super::op::{Lane, Op, Relation, Rounding};
+use super::simplify::{apply, apply_one, apply_two};
 use crate::exec::expr::Expr;
 use crate::exec::math::num::{Float, Num};
 use crate::exec::math::{self, Bits, Format, Real};
@@ -102,7 +104,7 @@ impl Recording {
     }
 
     fn decide<'a>(&'a self, x: Value<'a>) -> Word<'a> {
-        apply(self.lane, Op::Compare(Relation::Ne), [x.0, Word::literal(0), Word::literal(0)])
+        apply_two(self.lane, Op::Compare(Relation::Ne), x.0, Word::literal(0))
     }
 }
 
@@ -131,29 +133,27 @@ macro_rules! copies {
 
 copies!(Rec, RecBits, RecMask);
 
-const NONE: Word<'static> = Word::NONE;
-
 impl<'a, T: Recorded> Rec<'a, T> {
     fn known(value: T) -> Self {
         Rec(Word::literal(value.word()), PhantomData)
     }
 
     fn unary(self, op: Op) -> Self {
-        Rec(apply(T::LANE, op, [self.0, NONE, NONE]), PhantomData)
+        Rec(apply_one(T::LANE, op, self.0), PhantomData)
     }
 
     fn binary(self, op: Op, other: Word<'a>) -> Self {
-        Rec(apply(T::LANE, op, [self.0, other, NONE]), PhantomData)
+        Rec(apply_two(T::LANE, op, self.0, other), PhantomData)
     }
 
     fn compare(self, relation: Relation, other: Self) -> RecMask<'a, T> {
-        RecMask(apply(T::LANE, Op::Compare(relation), [self.0, other.0, NONE]), PhantomData)
+        RecMask(apply_two(T::LANE, Op::Compare(relation), self.0, other.0), PhantomData)
     }
 
     /// A truth value as bool has it: of numbers that are 1 or 0.
     fn logic(self, op: Op, other: Self) -> Self {
         let zero = Self::literal(0.0);
-        let mask = apply(T::LANE, op, [self.ne(zero).0, other.ne(zero).0, NONE]);
+        let mask = apply_two(T::LANE, op, self.ne(zero).0, other.ne(zero).0);
         Self::select(RecMask(mask, PhantomData), Self::literal(1.0), zero)
     }
 
@@ -196,7 +196,7 @@ macro_rules! of_bits {
         impl<T: Recorded> $operator for RecBits<'_, T> {
             type Output = Self;
             fn $name(self, other: Self) -> Self {
-                RecBits(apply(T::LANE, Op::$op, [self.0, other.0, NONE]), PhantomData)
+                RecBits(apply_two(T::LANE, Op::$op, self.0, other.0), PhantomData)
             }
         }
     )*};
@@ -209,7 +209,7 @@ macro_rules! shift {
         impl<T: Recorded> $operator<usize> for RecBits<'_, T> {
             type Output = Self;
             fn $name(self, count: usize) -> Self {
-                RecBits(apply(T::LANE, Op::$op(count as u8), [self.0, NONE, NONE]), PhantomData)
+                RecBits(apply_one(T::LANE, Op::$op(count as u8), self.0), PhantomData)
             }
         }
     )*};
@@ -225,16 +225,16 @@ impl<T: Recorded> Bits for RecBits<'_, T> {
 
 impl<T: Recorded> Mask for RecMask<'_, T> {
     fn and(self, other: Self) -> Self {
-        RecMask(apply(T::LANE, Op::Both, [self.0, other.0, NONE]), PhantomData)
+        RecMask(apply_two(T::LANE, Op::Both, self.0, other.0), PhantomData)
     }
     fn or(self, other: Self) -> Self {
-        RecMask(apply(T::LANE, Op::Either, [self.0, other.0, NONE]), PhantomData)
+        RecMask(apply_two(T::LANE, Op::Either, self.0, other.0), PhantomData)
     }
     fn xor(self, other: Self) -> Self {
-        RecMask(apply(T::LANE, Op::OneOf, [self.0, other.0, NONE]), PhantomData)
+        RecMask(apply_two(T::LANE, Op::OneOf, self.0, other.0), PhantomData)
     }
     fn not(self) -> Self {
-        RecMask(apply(T::LANE, Op::Not, [self.0, NONE, NONE]), PhantomData)
+        RecMask(apply_one(T::LANE, Op::Not, self.0), PhantomData)
     }
 }
 
@@ -350,9 +350,9 @@ impl<'a, T: Recorded> Real for Rec<'a, T> {
         Rec(bits.0, PhantomData)
     }
     fn is_zero(bits: RecBits<'a, T>) -> RecMask<'a, T> {
-        RecMask(apply(T::LANE, Op::Disjoint, [bits.0, bits.0, NONE]), PhantomData)
+        RecMask(apply_two(T::LANE, Op::Disjoint, bits.0, bits.0), PhantomData)
     }
     fn quadrant(self) -> (RecBits<'a, T>, Self) {
-        math::quadrant(self)
+        math::trig::quadrant(self)
     }
 }
