@@ -37,7 +37,7 @@ fn median_of(things: usize, mut run: impl FnMut() -> Result<()>) -> Result<f64> 
 /// Nanoseconds of a call that computes nothing.
 fn empty<R: retrograd::Tree>(leaves: usize, f: impl Fn(&Vec<Tensor>) -> R) -> Result<f64> {
     const CALLS: usize = 100;
-    let p = vec![Tensor::from([1.0f32, 2.0]); leaves];
+    let p: Vec<Tensor> = (0..leaves).map(|i| Tensor::from([i as f32, 2.0])).collect();
     let f = jit(|p: &Vec<Tensor>| f(p)).fallback(Fallback::Error);
     f.call(&p, ())?;
     f.call(&p, ())?;
