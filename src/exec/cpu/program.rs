@@ -245,13 +245,25 @@ impl Program {
         &self.plan
     }
 
+    /// The outputs, where there is nothing to compute: some of these arguments, and captured tensors.
+    pub(crate) fn passed<'a>(
+        &'a self,
+        arguments: &'a [&Tensor],
+    ) -> Option<impl Iterator<Item = Tensor> + 'a> {
+        let output = |source: &Source| match *source {
+            Source::Argument(i) => arguments[i].clone(),
+            Source::Captured(i) => self.plan.graph.captured[i].1.clone(),
+            Source::New(_) | Source::Donated(..) | Source::Same(_) => {
+                unreachable!("a result that no instruction writes")
+            }
+        };
+        self.instructions.is_empty().then(|| self.sources.iter().map(output))
+    }
+
     /// The outputs for these arguments, which are concrete and have the specs that the graph was traced for. The memory
     /// of donated arguments is overwritten as far as nobody else sees it, and likewise that of `replaced` tensors, one
     /// for each of the first outputs.
     pub(crate) fn run(&self, arguments: &[&Tensor], replaced: &[&Tensor]) -> Result<Vec<Tensor>> {
-        if self.instructions.is_empty() {
-            return Ok(self.outputs(arguments, |_, _| unreachable!("a result that no instruction writes")));
-        }
         let mut activation = self.activation();
         activation.prepare(self.plan.graph.draws.len());
         // Copies of what has gaps, and of what is donated but seen by others: held until the end.
