@@ -1,9 +1,12 @@
 //! What a compiled training step allocates once it is running: small lists, and nothing that grows with the tensors.
 
+mod steps;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use retrograd::{Conv, Fallback, Result, Rng, Tensor, Tree, grad, jit, tree};
+use retrograd::{Fallback, Result, Rng, Tensor, Tree, grad, jit, tree};
+use steps::{Layers, images, network, recurrent};
 
 /// Counts what is asked of the system, and how much of it is large.
 struct Counting;
@@ -111,31 +114,6 @@ fn steady_owned<P: Tree + Clone>(
 fn assert_steady([all, large]: [usize; 2], outputs: usize) {
     assert!(all <= 2 * outputs, "{all} allocations for {outputs} outputs");
     assert_eq!(large, 0, "allocations of a KiB or more");
-}
-
-type Layers = Vec<(Tensor, Tensor)>;
-
-fn network(p: &Layers, x: &Tensor, y: &Tensor) -> Tensor {
-    let h = p.iter().fold(x.clone(), |h, (w, b)| (h.matmul(w) + b).relu());
-    h.cross_entropy(y)
-}
-
-fn images(p: &[(Tensor, Tensor); 2], x: &Tensor, y: &Tensor) -> Tensor {
-    let h = x.conv2d(&p[0].0, Conv::new().padding(1).bias(&p[0].1)).tanh().max_pool2d(2);
-    (h.flatten(1, -1).matmul(&p[1].0) + &p[1].1).cross_entropy(y)
-}
-
-/// An embedding, an LSTM over six steps, and what comes next.
-fn recurrent(p: &[Tensor; 5], x: &Tensor, y: &Tensor) -> Tensor {
-    let embedded = p[0].embedding(x);
-    let (mut h, mut c) = (Tensor::zeros([16, 24]), Tensor::zeros([16, 24]));
-    for t in 0..6 {
-        let gates = embedded.at((.., t)).matmul(&p[1]) + h.matmul(&p[2]) + &p[3];
-        let [i, f, g, o] = gates.split([24; 4], 1);
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh();
-        h = o.sigmoid() * c.tanh();
-    }
-    h.matmul(&p[4]).cross_entropy(y)
 }
 
 // One test, since the counts are those of the process.

@@ -3,7 +3,10 @@
 
 #![cfg(target_os = "linux")]
 
-use retrograd::{Conv, Fallback, Result, Rng, Tensor, Tree, grad, jit, tree};
+mod steps;
+
+use retrograd::{Fallback, Result, Rng, Tensor, Tree, grad, jit, tree};
+use steps::{Layers, images, network, recurrent};
 
 /// Pages of the process in memory.
 fn resident() -> f64 {
@@ -48,30 +51,6 @@ fn assert_flat<P: Tree + Clone>(
 
 fn labels(n: usize, classes: usize, from: usize) -> Tensor {
     Tensor::from_vec((0..n).map(|i| ((i * 7 + from) % classes) as i64).collect(), [n])
-}
-
-type Layers = Vec<(Tensor, Tensor)>;
-
-fn network(p: &Layers, x: &Tensor, y: &Tensor) -> Tensor {
-    let h = p.iter().fold(x.clone(), |h, (w, b)| (h.matmul(w) + b).relu());
-    h.cross_entropy(y)
-}
-
-fn images(p: &[(Tensor, Tensor); 2], x: &Tensor, y: &Tensor) -> Tensor {
-    let h = x.conv2d(&p[0].0, Conv::new().padding(1).bias(&p[0].1)).tanh().max_pool2d(2);
-    (h.flatten(1, -1).matmul(&p[1].0) + &p[1].1).cross_entropy(y)
-}
-
-fn recurrent(p: &[Tensor; 5], x: &Tensor, y: &Tensor) -> Tensor {
-    let embedded = p[0].embedding(x);
-    let (mut h, mut c) = (Tensor::zeros([4, 8]), Tensor::zeros([4, 8]));
-    for t in 0..4 {
-        let gates = embedded.at((.., t)).matmul(&p[1]) + h.matmul(&p[2]) + &p[3];
-        let [i, f, g, o] = gates.split([8; 4], 1);
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh();
-        h = o.sigmoid() * c.tanh();
-    }
-    h.matmul(&p[4]).cross_entropy(y)
 }
 
 // One test, since what is resident is the process's.

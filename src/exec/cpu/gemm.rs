@@ -151,7 +151,7 @@ pub(crate) unsafe fn gemm<T: Real>(m: usize, n: usize, k: usize, a: Mat<T>, b: M
     }
     let product = Product { rows: m, cols: n, depth: k, a, b, c };
     let method = product.method();
-    let parts = product.parts();
+    let parts = product.parts(method);
     if parts == 1 {
         // SAFETY: the caller's promise.
         return unsafe { product.compute(method) };
@@ -234,9 +234,11 @@ impl<T: Real> Product<T> {
 
     /// Into how many parts it is cut along its longer side: one for each thread, as each copies or packs what all of
     /// them read.
-    fn parts(&self) -> usize {
+    fn parts(&self, method: Method) -> usize {
         let work = self.rows.saturating_mul(self.cols).saturating_mul(self.depth);
-        if work < 2 * PART_WORK {
+        // What `gemm` does is not known to be the same for a part.
+        let same_for_parts = cfg!(target_arch = "x86_64") || method != Method::Library;
+        if work < 2 * PART_WORK || !same_for_parts {
             return 1;
         }
         let most = (work / PART_WORK).min(self.rows.max(self.cols).div_ceil(PART_MULTIPLE));

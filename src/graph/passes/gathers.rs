@@ -7,9 +7,9 @@ use crate::graph::ir::{Graph, Id, Step};
 use crate::graph::rewrite::may_fail;
 use crate::tensor::{Spec, Tensor};
 
-/// Elements of an axis from which on it pays to compute the one that is wanted by itself.
+/// Elements of an axis from which on the one that is wanted is computed by itself: a guess, rows of classes are longer.
 const LEAST: usize = 8;
-/// The most elementwise steps that are done again on the elements that are wanted.
+/// The most elementwise steps that are done again on the elements that are wanted: a bound, not a measured one.
 const MOST: usize = 32;
 
 /// The graph with `gather(f(a, b), index)`, of one element a row, as `f(gather(a, index), gather(b, index))`: all that an

@@ -250,11 +250,11 @@ unsafe fn weigh<T: Number>(windows: &Windows, sizes: &Sizes, x: *const T, y: *co
             transpose::strided_matrix(total.as_ptr(), columns as isize, shape, to, offsets.len() as isize);
         }
     };
-    // One part for each thread, as all of them turn `y`.
     let work = sizes.images * outputs * columns * offsets.len();
-    let parts = threads::threads().min(work / PART_WORK).min(offsets.len().div_ceil(SUMS)).max(1);
-    let cut = |part: usize| (part * offsets.len() / parts).next_multiple_of(SUMS).min(offsets.len());
     threads::for_ranges(sizes.groups, PART_WORK.div_ceil(work.max(1)), |groups| {
+        // One part for each thread, as all of them turn `y`; one alone where groups are shared.
+        let parts = threads::threads().min(work / PART_WORK).min(offsets.len().div_ceil(SUMS)).max(1);
+        let cut = |part: usize| (part * offsets.len() / parts).next_multiple_of(SUMS).min(offsets.len());
         for group in groups {
             threads::for_each(parts, |part| some(group, cut(part)..cut(part + 1)));
         }

@@ -126,8 +126,8 @@ enum Sharing {
 impl Program {
     /// How threads may share the work, if they may and it pays.
     fn sharing(&self, cut: &Cut) -> Option<Sharing> {
-        /// The least instructions for which the tiles of a sum of everything are worth handing on: to do so takes as long
-        /// as a few simple ones.
+        /// The least instructions for which the tiles of a sum of everything are handed on: an estimate, since to do so
+        /// takes as long as a few simple ones. Black-Scholes, with 40, takes 0.57 of the time with two threads.
         const LEAST: usize = 16;
         let tiles_are_whole = self.flat || cut.inner <= cut.step;
         match (self.whole.is_empty(), self.columns.is_empty()) {
