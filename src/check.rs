@@ -11,7 +11,10 @@ use crate::ops::{Custom, CustomOp, declared};
 use crate::tensor::{DType, Rng, Spec, Tensor};
 use crate::{jvp, vjp, vmap};
 
+mod module;
 mod survey;
+
+pub use module::{criterion, module, module_at};
 
 #[doc(hidden)]
 pub use survey::{Order, Survey};

@@ -150,13 +150,22 @@ impl Error {
         Error::plain(ErrorKind::Other, message).with(|inner| inner.source = Some(Arc::new(error)))
     }
 
+    /// Unwinds with this error, where there is no tensor to carry it: `call` of a transform returns it as `Err`.
+    ///
+    /// # Panics
+    /// With its text, if no transform is under way.
+    #[track_caller]
+    pub fn raise(self) -> ! {
+        crate::autodiff::function::raise(self)
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Error {
         change(Arc::make_mut(&mut self.0));
         self
     }
 
     /// Says in front what was being done: `params.w[0]: ...`.
-    pub(crate) fn context(self, context: impl fmt::Display) -> Error {
+    pub fn context(self, context: impl fmt::Display) -> Error {
         self.with(|inner| inner.context = format!("{context}: {}", inner.context))
     }
 

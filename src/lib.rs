@@ -33,6 +33,7 @@ pub mod debug;
 mod error;
 mod exec;
 mod graph;
+pub mod nn;
 mod ops;
 mod tensor;
 

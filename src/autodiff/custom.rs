@@ -1,4 +1,4 @@
-//! `custom_vjp`: a function with a derivative of its own.
+//! Functions with a derivative of their own: `custom_vjp`, and the rules of layers behind it.
 
 use std::any::Any;
 use std::fmt;
@@ -6,12 +6,11 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use super::function::raise;
-use super::level::bind_many;
-use super::transform::vjp;
+use super::level::{bind_many, value_of};
+use super::transform::{jvp, vjp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph;
-use crate::ops::InputSet;
-use crate::ops::{Batched, Custom, CustomRule};
+use crate::ops::{Batched, Custom, CustomRule, InputSet, looped};
 use crate::tensor::tree::{self, Fixed, Key, Tree, Visitor};
 use crate::tensor::{Spec, Tensor};
 
@@ -20,7 +19,8 @@ use crate::tensor::{Spec, Tensor};
 ///
 /// Both are made of tensor operations, so that they can be batched, and `backward` can be differentiated again (what
 /// it reads of the saved values has the derivative of the operations that made them).
-/// They must not capture tensors that a derivative is taken of: pass those in. There is no forward mode.
+/// They must not capture tensors that a derivative is taken of: pass those in. Forward mode transposes `backward`,
+/// which is linear in the cotangent.
 ///
 /// ```
 /// use retrograd::{Tensor, custom_vjp, grad};
@@ -40,18 +40,79 @@ where
     O: Tree + Send + Sync + 'static,
     S: Tree + Send + Sync + 'static,
 {
-    CustomVjp { rules: Arc::new(Rules { forward, backward }), signature: PhantomData }
+    CustomVjp { rules: Arc::new(Closures { forward, backward, signature: PhantomData }) }
 }
 
 /// A function with a derivative of its own; made by [`custom_vjp`].
 pub struct CustomVjp<F, B, A, O, S> {
-    rules: Arc<Rules<F, B>>,
+    rules: Arc<Closures<F, B, A, O, S>>,
+}
+
+/// A function and its pull-back.
+pub(crate) trait Rules: Send + Sync + 'static {
+    type Argument: Tree;
+    type Output: Tree;
+    /// What `backward` needs of the forward computation.
+    type Saved: Tree;
+
+    /// For errors.
+    fn name(&self) -> &'static str;
+
+    /// Whether both functions are made of tensor operations. If not they are given concrete tensors.
+    fn is_made_of_operations(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, x: &Self::Argument) -> (Self::Output, Self::Saved);
+
+    /// The cotangents of the argument's leaves, in order; those outside `needs` are not read. The argument's
+    /// structure is that of `like`, whose leaves are hollow.
+    fn backward(
+        &self,
+        saved: &Self::Saved,
+        dy: &Self::Output,
+        needs: InputSet,
+        like: &Self::Argument,
+    ) -> Result<Vec<Option<Tensor>>>;
+}
+
+/// The leaves of a backward function's result, which has the structure of what it is the cotangent of.
+pub(crate) fn cotangents<T: Tree>(name: &str, dx: &T, like: &T) -> Result<Vec<Option<Tensor>>> {
+    tree::same_paths(like, dx).map_err(|error| {
+        Error::plain(ErrorKind::Tree, format!("{name}: the backward function's result: {error}"))
+    })?;
+    Ok(tree::leaves(dx).into_iter().map(Some).collect())
+}
+
+struct Closures<F, B, A, O, S> {
+    forward: F,
+    backward: B,
     signature: PhantomData<fn(A) -> (O, S)>,
 }
 
-struct Rules<F, B> {
-    forward: F,
-    backward: B,
+impl<F, B, A, O, S> Rules for Closures<F, B, A, O, S>
+where
+    F: Fn(&A) -> (O, S) + Send + Sync + 'static,
+    B: Fn(&S, &O) -> A + Send + Sync + 'static,
+    A: Tree,
+    O: Tree,
+    S: Tree,
+{
+    type Argument = A;
+    type Output = O;
+    type Saved = S;
+
+    fn name(&self) -> &'static str {
+        "custom_vjp"
+    }
+
+    fn forward(&self, x: &A) -> (O, S) {
+        (self.forward)(x)
+    }
+
+    fn backward(&self, saved: &S, dy: &O, _: InputSet, like: &A) -> Result<Vec<Option<Tensor>>> {
+        cotangents(self.name(), &(self.backward)(saved, dy), like)
+    }
 }
 
 impl<F, B, A, O, S> fmt::Debug for CustomVjp<F, B, A, O, S> {
@@ -64,9 +125,9 @@ impl<F, B, A, O, S> CustomVjp<F, B, A, O, S>
 where
     F: Fn(&A) -> (O, S) + Send + Sync + 'static,
     B: Fn(&S, &O) -> A + Send + Sync + 'static,
-    A: Tree + Send + Sync + 'static,
-    O: Tree + Send + Sync + 'static,
-    S: Tree + Send + Sync + 'static,
+    A: Tree,
+    O: Tree,
+    S: Tree,
 {
     /// Calls the function. An operation in it that cannot work makes the outputs invalid.
     ///
@@ -74,34 +135,53 @@ where
     /// If an argument leaf is invalid, unwinds with its error, which `call` of a transform turns into `Err`.
     #[track_caller]
     pub fn call(&self, x: &A) -> O {
-        let leaves = tree::leaves(x);
-        let argument = skeleton(x);
-        let run = Arc::new(Run { rules: self.rules.clone(), argument, parts: OnceLock::new() });
-        let y = bind_many(&Custom(run.clone()), &leaves.iter().collect::<Vec<_>>());
-        let error = y.first().and_then(|y| y.error().cloned());
-        let Some(parts) = run.parts.get() else {
-            // The forward function never ran: the error is in the one output.
-            raise(error.unwrap_or_else(|| Error::msg("custom_vjp did not run")));
-        };
-        if let Some(error) = error {
-            return tree::map(&parts.output, |_| Tensor::invalid(error.clone()));
-        }
-        filled(&parts.output, &mut y.into_iter())
+        apply_rules(&self.rules, x)
     }
 }
 
+/// Calls a function with its own derivative. An operation in it that cannot work makes the outputs invalid.
+///
+/// # Panics
+/// If an argument leaf is invalid, or `x` is batched and the function not made of tensor operations, unwinds with
+/// the error, which `call` of a transform turns into `Err`.
+#[track_caller]
+pub(crate) fn apply_rules<R: Rules>(rules: &Arc<R>, x: &R::Argument) -> R::Output {
+    let leaves = tree::leaf_refs(x);
+    if !rules.is_made_of_operations() {
+        // Whatever level the leaves are of, what is below must be there to be handed over.
+        for leaf in &leaves {
+            if let Err(error) = value_of(leaf) {
+                raise(error.context(format!("{} (not made of tensor operations)", rules.name())));
+            }
+        }
+    }
+    let run = Arc::new(Run { rules: rules.clone(), argument: skeleton(x), parts: OnceLock::new() });
+    let y = bind_many(&Custom(run.clone()), &leaves);
+    let error = y.first().and_then(|y| y.error().cloned());
+    let Some(parts) = run.parts.get() else {
+        // The forward function never ran: the error is in the one output.
+        raise(error.unwrap_or_else(|| Error::msg(format!("{} did not run", rules.name()))));
+    };
+    if let Some(error) = error {
+        return tree::map(&parts.output, |_| Tensor::invalid(error.clone()));
+    }
+    filled(&parts.output, &mut y.into_iter())
+}
+
 /// One call: the rules, and the structure of what they take and return.
-struct Run<F, B, A, O, S> {
-    rules: Arc<Rules<F, B>>,
-    argument: A,
-    parts: OnceLock<Parts<O, S>>,
+struct Run<R: Rules> {
+    rules: Arc<R>,
+    argument: R::Argument,
+    parts: OnceLock<Parts<R>>,
 }
 
 /// Output and saved values, their leaves hollow.
-struct Parts<O, S> {
-    output: O,
+struct Parts<R: Rules> {
+    /// Specs of the argument's leaves.
+    argument: Vec<Spec>,
+    output: R::Output,
     outputs: usize,
-    saved: S,
+    saved: R::Saved,
 }
 
 fn skeleton<T: Tree>(tree: &T) -> T {
@@ -130,22 +210,46 @@ fn same_structure<T: Tree>(a: &T, b: &T) -> bool {
 }
 
 fn filled<T: Tree>(skeleton: &T, leaves: &mut impl Iterator<Item = Tensor>) -> T {
-    let missing = || Tensor::invalid(Error::msg("custom_vjp: a leaf is missing"));
+    let missing = || Tensor::invalid(Error::msg("a leaf is missing"));
     tree::map(skeleton, |_| leaves.next().unwrap_or_else(missing))
 }
 
-impl<F, B, A, O, S> fmt::Debug for Run<F, B, A, O, S> {
+impl<R: Rules> fmt::Debug for Run<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("custom_vjp")
+        f.write_str(self.rules.name())
     }
 }
 
-impl<F, B, A, O, S> Run<F, B, A, O, S>
-where
-    F: Fn(&A) -> (O, S),
-    A: Tree,
-    S: Tree,
-{
+impl<R: Rules> Run<R> {
+    fn parts(&self) -> &Parts<R> {
+        self.parts.get().expect("the forward function ran")
+    }
+
+    /// The cotangents of the argument's leaves, given saved values and the outputs' cotangents.
+    fn pull(&self, saved: &[Tensor], dy: &[Tensor], needs: InputSet) -> Result<Vec<Option<Tensor>>> {
+        let parts = self.parts();
+        let saved = filled(&parts.saved, &mut saved.iter().cloned());
+        let cotangent = filled(&parts.output, &mut dy.iter().cloned());
+        self.rules.backward(&saved, &cotangent, needs, &self.argument)
+    }
+
+    /// The same with zeros where there is none.
+    fn pull_all(&self, saved: &[Tensor], dy: &[Tensor], needs: InputSet) -> Result<Vec<Tensor>> {
+        let dx = self.pull(saved, dy, needs)?.into_iter().zip(&self.parts().argument);
+        Ok(dx.map(|(dx, spec)| dx.unwrap_or_else(|| Tensor::splat(*spec, 0.into()))).collect())
+    }
+
+    /// The saved values as a function of the argument's leaves at `floats`; the others are those of `x`.
+    fn saved_of(&self, x: &[Tensor], floats: &[usize]) -> impl Fn(&Vec<Tensor>) -> R::Saved {
+        move |floating: &Vec<Tensor>| {
+            let mut all = x.to_vec();
+            for (&i, x) in floats.iter().zip(floating) {
+                all[i] = x.clone();
+            }
+            self.rules.forward(&filled(&self.argument, &mut all.into_iter())).1
+        }
+    }
+
     /// The argument's cotangent with the saved values' part in it. They have a cotangent when `backward` is
     /// differentiated: it read them, and they are functions of the argument, with the derivative of the operations
     /// that `forward` made them by.
@@ -158,17 +262,9 @@ where
         if dy.iter().all(is_zero) {
             return Ok(dx);
         }
-        let parts = self.parts.get().expect("the forward function ran");
-        let floats: Vec<usize> = (0..x.len()).filter(|&i| x[i].spec().dtype.is_float()).collect();
-        let saved = |floating: &Vec<Tensor>| {
-            let mut all = x.to_vec();
-            for (&i, x) in floats.iter().zip(floating) {
-                all[i] = x.clone();
-            }
-            (self.rules.forward)(&filled(&self.argument, &mut all.into_iter())).1
-        };
-        let (_, pull) = vjp(saved).call(&floats.iter().map(|&i| x[i].clone()).collect(), ())?;
-        let more = pull.call(&filled(&parts.saved, &mut dy.iter().cloned()))?;
+        let floats = floating(x);
+        let (_, pull) = vjp(self.saved_of(x, &floats)).call(&at(x, &floats), ())?;
+        let more = pull.call(&filled(&self.parts().saved, &mut dy.iter().cloned()))?;
         for (i, more) in floats.into_iter().zip(more) {
             dx[i] = Some(match dx[i].take() {
                 Some(dx) => dx + more,
@@ -177,6 +273,38 @@ where
         }
         Ok(dx)
     }
+
+    /// The outputs' tangents: `backward` is linear in the cotangent, and its transpose is the function's tangent map.
+    fn pushed(&self, y: &[Tensor], dx: &[Tensor]) -> Result<Vec<Tensor>> {
+        let (y, saved) = y.split_at(self.parts().outputs);
+        let moving: Vec<usize> = floating(dx).into_iter().filter(|&i| !is_zero(&dx[i])).collect();
+        let mut needs = InputSet::NONE;
+        moving.iter().for_each(|&i| needs.insert(i));
+        let floats = floating(y);
+        let backward = |dy: &Vec<Tensor>| -> Result<Vec<Tensor>> {
+            let mut all: Vec<Tensor> = y.iter().map(Tensor::zeros_like).collect();
+            for (&k, dy) in floats.iter().zip(dy) {
+                all[k] = dy.clone();
+            }
+            Ok(at(&self.pull_all(saved, &all, needs)?, &moving))
+        };
+        let zeros = floats.iter().map(|&k| y[k].zeros_like()).collect();
+        let (_, transpose) = vjp(backward).call(&zeros, ())?;
+        let mut dy: Vec<Tensor> = y.iter().map(Tensor::zeros_like).collect();
+        for (k, tangent) in floats.iter().copied().zip(transpose.call(&at(dx, &moving))?) {
+            dy[k] = tangent;
+        }
+        Ok(dy)
+    }
+}
+
+/// Positions of the leaves that can have derivatives.
+fn floating(x: &[Tensor]) -> Vec<usize> {
+    (0..x.len()).filter(|&i| x[i].spec().dtype.is_float()).collect()
+}
+
+fn at(x: &[Tensor], places: &[usize]) -> Vec<Tensor> {
+    places.iter().map(|&i| x[i].clone()).collect()
 }
 
 /// Whether it is known without looking at elements that they are all zero.
@@ -184,26 +312,19 @@ fn is_zero(x: &Tensor) -> bool {
     x.splat_number().is_some_and(|number| number.as_f64() == 0.0)
 }
 
-impl<F, B, A, O, S> CustomRule for Run<F, B, A, O, S>
-where
-    F: Fn(&A) -> (O, S) + Send + Sync + 'static,
-    B: Fn(&S, &O) -> A + Send + Sync + 'static,
-    A: Tree + Send + Sync + 'static,
-    O: Tree + Send + Sync + 'static,
-    S: Tree + Send + Sync + 'static,
-{
+impl<R: Rules> CustomRule for Run<R> {
     fn name(&self) -> &'static str {
-        "custom_vjp"
+        self.rules.name()
     }
 
     fn is_made_of_operations(&self) -> bool {
-        true
+        self.rules.is_made_of_operations()
     }
 
     fn same(&self, other: &dyn CustomRule) -> bool {
         let other: &dyn Any = other;
         // Closures that capture nothing are the same if their types are.
-        let stateless = size_of::<Rules<F, B>>() == 0;
+        let stateless = size_of::<R>() == 0;
         other.downcast_ref::<Self>().is_some_and(|other| {
             (stateless || Arc::ptr_eq(&self.rules, &other.rules))
                 && same_structure(&self.argument, &other.argument)
@@ -216,27 +337,110 @@ where
 
     /// Outputs, then saved values: what a tape keeps of an operation are its outputs.
     fn forward(&self, x: &[Tensor]) -> Result<Vec<Tensor>> {
-        let (output, saved) = (self.rules.forward)(&filled(&self.argument, &mut x.iter().cloned()));
+        let (output, saved) = self.rules.forward(&filled(&self.argument, &mut x.iter().cloned()));
         let mut leaves = tree::leaves(&output);
         let outputs = leaves.len();
         leaves.extend(tree::leaves(&saved));
-        self.parts.get_or_init(|| Parts { output: skeleton(&output), outputs, saved: skeleton(&saved) });
+        self.parts.get_or_init(|| Parts {
+            argument: x.iter().map(|x| *x.spec()).collect(),
+            output: skeleton(&output),
+            outputs,
+            saved: skeleton(&saved),
+        });
         Ok(leaves)
     }
 
-    fn vjp(&self, x: &[Tensor], y: &[Tensor], dy: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
-        let parts = self.parts.get().expect("the forward function ran");
-        let saved = filled(&parts.saved, &mut y[parts.outputs..].iter().cloned());
-        let cotangent = filled(&parts.output, &mut dy[..parts.outputs].iter().cloned());
-        let dx = (self.rules.backward)(&saved, &cotangent);
-        tree::same_paths(&self.argument, &dx).map_err(|error| {
-            Error::plain(ErrorKind::Tree, format!("custom_vjp: the backward function's result: {error}"))
-        })?;
-        let dx = tree::leaves(&dx).into_iter().map(Some).collect();
-        self.with_saved(x, &dy[parts.outputs..], dx)
+    fn vjp(
+        self: Arc<Self>,
+        x: &[Tensor],
+        y: &[Tensor],
+        dy: &[Tensor],
+        needs: InputSet,
+    ) -> Result<Vec<Option<Tensor>>> {
+        let outputs = self.parts().outputs;
+        if !self.rules.is_made_of_operations() {
+            let inputs: Vec<&Tensor> = y[outputs..].iter().chain(&dy[..outputs]).collect();
+            return Ok(bind_many(&Custom(Arc::new(Pull { run: self.clone(), needs })), &inputs)
+                .into_iter()
+                .map(Some)
+                .collect());
+        }
+        let dx = self.pull(&y[outputs..], &dy[..outputs], needs)?;
+        self.with_saved(x, &dy[outputs..], dx)
+    }
+
+    fn jvp(&self, x: &[Tensor], y: &[Tensor], dx: &[Tensor]) -> Result<Vec<Tensor>> {
+        if !self.rules.is_made_of_operations() {
+            return Err(no_derivative(self.rules.name(), "forward-mode derivative"));
+        }
+        let mut dy = self.pushed(y, dx)?;
+        let floats = floating(x);
+        let (_, saved) = jvp(self.saved_of(x, &floats)).call(&at(x, &floats), &at(dx, &floats), ())?;
+        dy.extend(tree::leaves(&saved));
+        Ok(dy)
     }
 
     fn batched(self: Arc<Self>, size: usize, batched: InputSet) -> Arc<dyn CustomRule> {
         Arc::new(Batched::new(self, size, batched))
+    }
+}
+
+fn no_derivative(name: &str, which: &str) -> Error {
+    let message = format!("`{name}` is not made of tensor operations, so it has no {which}");
+    Error::plain(ErrorKind::Derivative, message)
+        .help("write its forward and backward with tensor operations, or take a first derivative by reverse mode only")
+}
+
+/// The backward function of a call that is not made of tensor operations, as an operation: it runs on concrete
+/// tensors, its saved values and cotangents, and has no derivative.
+struct Pull<R: Rules> {
+    run: Arc<Run<R>>,
+    needs: InputSet,
+}
+
+impl<R: Rules> fmt::Debug for Pull<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "backward of {:?}", self.run)
+    }
+}
+
+impl<R: Rules> CustomRule for Pull<R> {
+    fn name(&self) -> &'static str {
+        self.run.rules.name()
+    }
+
+    fn is_made_of_operations(&self) -> bool {
+        false
+    }
+
+    fn same(&self, _: &dyn CustomRule) -> bool {
+        false
+    }
+
+    fn specs(&self, _: &[Spec]) -> Result<Vec<Spec>> {
+        Ok(self.run.parts().argument.clone())
+    }
+
+    fn forward(&self, x: &[Tensor]) -> Result<Vec<Tensor>> {
+        let (saved, dy) = x.split_at(x.len() - self.run.parts().outputs);
+        self.run.pull_all(saved, dy, self.needs)
+    }
+
+    fn vjp(
+        self: Arc<Self>,
+        _: &[Tensor],
+        _: &[Tensor],
+        _: &[Tensor],
+        _: InputSet,
+    ) -> Result<Vec<Option<Tensor>>> {
+        Err(no_derivative(self.name(), "second derivative"))
+    }
+
+    fn jvp(&self, _: &[Tensor], _: &[Tensor], _: &[Tensor]) -> Result<Vec<Tensor>> {
+        Err(no_derivative(self.name(), "second derivative"))
+    }
+
+    fn batched(self: Arc<Self>, size: usize, batched: InputSet) -> Arc<dyn CustomRule> {
+        looped(self, size, batched)
     }
 }

@@ -96,7 +96,14 @@ pub(crate) trait CustomRule: Any + Debug + Send + Sync {
     fn same(&self, other: &dyn CustomRule) -> bool;
     fn specs(&self, x: &[Spec]) -> Result<Vec<Spec>>;
     fn forward(&self, x: &[Tensor]) -> Result<Vec<Tensor>>;
-    fn vjp(&self, x: &[Tensor], y: &[Tensor], dy: &[Tensor]) -> Result<Vec<Option<Tensor>>>;
+    /// The inputs' cotangents; those outside `needs` are not read.
+    fn vjp(
+        self: Arc<Self>,
+        x: &[Tensor],
+        y: &[Tensor],
+        dy: &[Tensor],
+        needs: InputSet,
+    ) -> Result<Vec<Option<Tensor>>>;
     fn jvp(&self, x: &[Tensor], y: &[Tensor], dx: &[Tensor]) -> Result<Vec<Tensor>> {
         let _ = (x, y, dx);
         Err(no_jvp())
@@ -161,10 +168,10 @@ impl Primitive for Custom {
         checked(self.name(), "jvp", tangents, &specs, dy);
     }
 
-    fn vjp(&self, at: &Residuals<'_>, dy: &[Option<&Tensor>], _: InputSet, dx: &mut [Option<Tensor>]) {
+    fn vjp(&self, at: &Residuals<'_>, dy: &[Option<&Tensor>], needs: InputSet, dx: &mut [Option<Tensor>]) {
         let dy = or_zeros(dy, |k| *at.output_specs[k]);
         let (x, y) = (owned(at.inputs), owned(at.outputs));
-        let cotangents = serving_user(origin(), || self.0.vjp(&x, &y, &dy));
+        let cotangents = serving_user(origin(), || self.0.clone().vjp(&x, &y, &dy, needs));
         let specs: Vec<Spec> = x.iter().map(|x| *x.spec()).collect();
         checked(self.name(), "vjp", cotangents, &specs, dx);
     }
@@ -296,9 +303,16 @@ impl CustomRule for Batched {
         Ok(y?.iter().map(|y| level.all_of(y)).collect())
     }
 
-    fn vjp(&self, x: &[Tensor], y: &[Tensor], dy: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+    fn vjp(
+        self: Arc<Self>,
+        x: &[Tensor],
+        y: &[Tensor],
+        dy: &[Tensor],
+        needs: InputSet,
+    ) -> Result<Vec<Option<Tensor>>> {
         let level = Batch::open(self.size);
-        let dx = self.rule.vjp(&self.inputs(&level, x), &lift_all(&level, y), &lift_all(&level, dy));
+        let (x, y, dy) = (self.inputs(&level, x), lift_all(&level, y), lift_all(&level, dy));
+        let dx = self.rule.clone().vjp(&x, &y, &dy, needs);
         level.close();
         let dx = dx?.into_iter().enumerate().map(|(i, dx)| {
             let all = level.all_of(&dx?);
@@ -370,7 +384,14 @@ impl<T: CustomOp> CustomRule for Declared<T> {
         Ok(y)
     }
 
-    fn vjp(&self, x: &[Tensor], y: &[Tensor], dy: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+    fn vjp(
+        self: Arc<Self>,
+        x: &[Tensor],
+        y: &[Tensor],
+        dy: &[Tensor],
+        needs: InputSet,
+    ) -> Result<Vec<Option<Tensor>>> {
+        let _ = needs;
         self.0.vjp(x, y, dy)
     }
 
@@ -379,7 +400,7 @@ impl<T: CustomOp> CustomRule for Declared<T> {
     }
 
     fn batched(self: Arc<Self>, size: usize, batched: InputSet) -> Arc<dyn CustomRule> {
-        Arc::new(Looped { rule: self, size, batched })
+        looped(self, size, batched)
     }
 }
 
@@ -436,11 +457,17 @@ impl CustomRule for Looped {
         self.each(|at| self.rule.forward(&self.example(x, self.batched, at)))
     }
 
-    fn vjp(&self, x: &[Tensor], y: &[Tensor], dy: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+    fn vjp(
+        self: Arc<Self>,
+        x: &[Tensor],
+        y: &[Tensor],
+        dy: &[Tensor],
+        needs: InputSet,
+    ) -> Result<Vec<Option<Tensor>>> {
         let zero = |i: usize, at: usize| self.example(x, self.batched, at)[i].zeros_like();
         let dx = self.each(|at| {
             let (y, dy) = (self.example(y, InputSet::ALL, at), self.example(dy, InputSet::ALL, at));
-            let dx = self.rule.vjp(&self.example(x, self.batched, at), &y, &dy)?;
+            let dx = self.rule.clone().vjp(&self.example(x, self.batched, at), &y, &dy, needs)?;
             Ok(dx.into_iter().enumerate().map(|(i, dx)| dx.unwrap_or_else(|| zero(i, at))).collect())
         })?;
         let shared =
@@ -456,8 +483,13 @@ impl CustomRule for Looped {
     }
 
     fn batched(self: Arc<Self>, size: usize, batched: InputSet) -> Arc<dyn CustomRule> {
-        Arc::new(Looped { rule: self, size, batched })
+        looped(self, size, batched)
     }
+}
+
+/// A rule that reads elements, for `size` examples one after the other.
+pub(crate) fn looped(rule: Arc<dyn CustomRule>, size: usize, batched: InputSet) -> Arc<dyn CustomRule> {
+    Arc::new(Looped { rule, size, batched })
 }
 
 /// A user's operation as a rule.

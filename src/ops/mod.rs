@@ -42,7 +42,7 @@ pub use arithmetic::IntoOperand;
 pub(crate) use arithmetic::{number_operand, short_power};
 pub use composite::{GridOrder, Interpolation, IntoLengths, MatrixNorm, PadMode, PutMode, Replacement};
 pub(crate) use composite::{draws, true_places};
-pub(crate) use custom::{Batched, Custom, CustomRule, declared, stopped};
+pub(crate) use custom::{Batched, Custom, CustomRule, declared, looped, stopped};
 pub use custom::{CustomOp, apply};
 pub(crate) use fused::Fusion;
 #[cfg(feature = "linalg")]

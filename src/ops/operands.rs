@@ -24,6 +24,11 @@ impl InputSet {
         self.0 & InputSet::one(input).0 != 0
     }
 
+    /// Whether some input of the range is in the set.
+    pub(crate) fn meets(self, mut inputs: std::ops::Range<usize>) -> bool {
+        inputs.any(|i| self.contains(i))
+    }
+
     #[inline]
     pub(crate) fn insert(&mut self, input: usize) {
         self.0 |= InputSet::one(input).0;

@@ -154,7 +154,15 @@ impl Tensor {
     }
 
     /// A tensor that carries an error instead of a value.
-    pub(crate) fn invalid(error: Error) -> Tensor {
+    /// A tensor that carries an error instead of a value: it passes through later operations, and the error comes out
+    /// where a value is asked for.
+    ///
+    /// ```
+    /// # use retrograd::{Error, Tensor};
+    /// let y = Tensor::invalid(Error::msg("the table has no rows")) + 1.0;
+    /// assert_eq!(y.item::<f32>().unwrap_err().to_string(), "the table has no rows");
+    /// ```
+    pub fn invalid(error: Error) -> Tensor {
         Tensor::from_parts(Spec::new(Shape::SCALAR, DType::F32), Repr::Invalid(error))
     }
 

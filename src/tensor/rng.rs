@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::tree::{Tree, Visitor, Walker};
-use super::{DType, IntoOperand, IntoShape, Tensor};
+use super::{DType, IntoOperand, IntoShape, Shape, Tensor};
 use crate::autodiff::level::{bind, misuse};
 use crate::error::Misfit;
 use crate::graph;
@@ -32,6 +32,11 @@ impl Rng {
     /// PyTorch: `torch.Generator`. JAX: `jax.random.key`.
     pub fn seed(seed: u64) -> Rng {
         Rng { key: Tensor::from([seed as i64, 0]) }
+    }
+
+    /// A generator of its own whose seed the global one draws, so that it follows [`manual_seed`].
+    pub fn from_global() -> Rng {
+        Rng { key: seeds(&global_key(), [2].into_shape().expect("a small shape")) * Tensor::from([1i64, 0]) }
     }
 
     /// Uniform numbers in [0, 1), in f32.
@@ -112,14 +117,11 @@ impl Rng {
     /// PyTorch: none. JAX: `jax.random.split`.
     #[track_caller]
     pub fn split(&mut self, n: usize) -> Rng {
-        // Seeds of their own, drawn from this generator: 2^52 of them, as whole numbers in f64.
         let shape = match [n, 1].into_shape() {
             Ok(shape) => shape,
             Err(message) => return Rng { key: misuse("split", &[], Misfit::shape(message)) },
         };
-        let random = Random { distribution: Distribution::Uniform, shape, dtype: DType::F64 };
-        let uniform: Tensor = bind(&random, &[&self.advance()]);
-        let seeds = (uniform * 4_503_599_627_370_496.0).i64();
+        let seeds = seeds(&self.advance(), shape);
         Rng { key: Tensor::cat(&[seeds.clone(), seeds.zeros_like()], 1) }
     }
 
@@ -128,6 +130,13 @@ impl Rng {
         let next = &self.key + Tensor::from([0i64, 1]);
         std::mem::replace(&mut self.key, next)
     }
+}
+
+/// Seeds for generators, drawn with that key: 2^52 of them, as whole numbers in f64.
+#[track_caller]
+fn seeds(key: &Tensor, shape: Shape) -> Tensor {
+    let random = Random { distribution: Distribution::Uniform, shape, dtype: DType::F64 };
+    (bind(&random, &[key]) * 4_503_599_627_370_496.0).i64()
 }
 
 impl Tree for Rng {

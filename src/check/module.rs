@@ -1,0 +1,164 @@
+//! Holding layers to their contract.
+
+use std::sync::Arc;
+
+use super::{ROUNDING, close, failed};
+use crate::error::Result;
+use crate::nn::{Criterion, Ctx, Mode, Module, criterion};
+use crate::tensor::tree::{self, Tree};
+use crate::tensor::{DType, Rng, Tensor};
+use crate::{gradcheck, jit, jvp, vjp};
+
+/// Checks a layer on an input, in f64 and in one mode: that its `backward` is the derivative of its `forward`, by the
+/// derived one (where `forward` is made of tensor operations) and by central differences; that `backward_params` and
+/// `backward_input` are its parts; and, unless it is foreign, that forward mode, second derivatives and the compiled
+/// layer agree with those of `forward`.
+///
+/// ```
+/// use retrograd::nn::{Linear, Mode};
+/// use retrograd::{Rng, check};
+/// check::module(Linear::new(3, 2), &Rng::seed(1).randn([4, 3]), Mode::Train)?;
+/// # Ok::<(), retrograd::Error>(())
+/// ```
+///
+/// # Errors
+/// What does not hold, with the values that show it.
+pub fn module<M: Module>(module: M, input: &M::Input, mode: Mode) -> Result<()> {
+    let module = Arc::new(module);
+    let mut rng = Rng::seed(0x6d6f_6475);
+    let params = tree::cast(&module.params(&mut rng), DType::F64);
+    let state = tree::cast(&module.state(), DType::F64);
+    module_at(&module, &params, &state, &tree::cast(input, DType::F64), mode)
+        .map_err(|error| error.context(module.name()))
+}
+
+/// The same for given parameters and state, for layers whose first ones are special, such as zero.
+///
+/// # Errors
+/// As [`module`].
+pub fn module_at<M: Module>(
+    module: &Arc<M>,
+    params: &M::Params,
+    state: &M::State,
+    input: &M::Input,
+    mode: Mode,
+) -> Result<()> {
+    let ctx = || Ctx { mode, rng: Rng::seed(7) };
+    // With the layer's own gradient, and with the one that is derived from what it computes.
+    let own = |(p, x): &(M::Params, M::Input)| flat(&M::apply(module, p, state, x, &mut ctx()).0);
+    let derived = |(p, x): &(M::Params, M::Input)| flat(&module.forward(p, state, x, &mut ctx()).0);
+    let at = (copy(params), copy(input));
+
+    let (y, saved, next) = module.forward(params, state, input, &mut ctx());
+    tree::check_valid("output", &y)?;
+    tree::check_valid("state", &next)?;
+    all_close("its function's value is `forward`'s", &[own(&at)], &[flat(&y)])?;
+    parts_agree(module, params, &saved, &y)?;
+    gradients(&own, &derived, &at, module.is_foreign())
+}
+
+/// Checks a criterion on an input and a target, in f64, as [`module`] does.
+///
+/// # Errors
+/// What does not hold, with the values that show it.
+pub fn criterion<C: Criterion>(criterion: C, input: &C::Input, target: &C::Target) -> Result<()> {
+    let criterion = Arc::new(criterion);
+    let (input, target) = (tree::cast(input, DType::F64), tree::cast(target, DType::F64));
+    let own = |x: &C::Input| flat(&criterion::apply(&criterion, x, &target));
+    let derived = |x: &C::Input| flat(&criterion.forward(x, &target).0);
+    all_close("its function's value is `forward`'s", &[own(&input)], &[derived(&input)])
+        .and_then(|()| gradients(&own, &derived, &input, criterion.is_foreign()))
+        .map_err(|error| error.context(criterion.name()))
+}
+
+/// Holds the derivatives of a function with its own to those of the same function without.
+fn gradients<A: Tree>(
+    own: &(impl Fn(&A) -> Tensor + Sync),
+    derived: &(impl Fn(&A) -> Tensor + Sync),
+    at: &A,
+    foreign: bool,
+) -> Result<()> {
+    // Only floats have derivatives: the others are constants of the functions that follow.
+    let all = tree::leaves(at);
+    let floats: Vec<usize> = (0..all.len()).filter(|&i| all[i].spec().dtype.is_float()).collect();
+    let x: Vec<Tensor> = floats.iter().map(|&i| all[i].clone()).collect();
+    let whole = |x: &Vec<Tensor>| {
+        let mut x = x.iter();
+        tree::map(at, |leaf| match leaf.spec().dtype.is_float() {
+            true => x.next().expect("as many as there were").clone(),
+            false => leaf.clone(),
+        })
+    };
+    let own = |x: &Vec<Tensor>| own(&whole(x));
+    let derived = |x: &Vec<Tensor>| derived(&whole(x));
+    let w = direction(&[own(&x)], 1).swap_remove(0);
+    let weighed = |x: &Vec<Tensor>| (own(x) * &w).sum();
+    if x.is_empty() {
+        return Ok(());
+    }
+    gradcheck(weighed, &x, ())
+        .map_err(|error| failed("`backward` is the derivative (differences)", error))?;
+    if foreign {
+        return Ok(());
+    }
+    let pulled = vjp(own).call(&x, ())?.1.call(&w)?;
+    let expected = vjp(derived).call(&x, ())?.1.call(&w)?;
+    all_close("`backward` is the derived gradient", &pulled, &expected)?;
+
+    let gradient = |x: &Vec<Tensor>| -> Result<Vec<Tensor>> { vjp(own).call(x, ())?.1.call(&w) };
+    let compiled = jit(gradient);
+    for _ in 0..2 {
+        all_close("the compiled gradient is `backward`'s", &compiled.call(&x, ())?, &pulled)?;
+    }
+    let v = direction(&x, 2);
+    let (pushed, expected) = (jvp(own).call(&x, &v, ())?.1, jvp(derived).call(&x, &v, ())?.1);
+    all_close("forward mode is the derived one", &[pushed], &[expected])?;
+
+    let reference = |x: &Vec<Tensor>| -> Result<Vec<Tensor>> { vjp(derived).call(x, ())?.1.call(&w) };
+    let second = vjp(gradient).call(&x, ())?.1.call(&v)?;
+    let expected = vjp(reference).call(&x, ())?.1.call(&v)?;
+    all_close("the second derivative is the derived one", &second, &expected)?;
+    let (second, expected) = (jvp(gradient).call(&x, &v, ())?.1, jvp(reference).call(&x, &v, ())?.1);
+    all_close("forward over reverse mode is the derived one", &second, &expected)
+}
+
+/// Holds the parts of `backward` to the whole.
+fn parts_agree<M: Module>(
+    module: &Arc<M>,
+    params: &M::Params,
+    saved: &M::Saved,
+    output: &M::Output,
+) -> Result<()> {
+    let mut cotangents = direction(&tree::leaves(output), 3).into_iter();
+    let dy = tree::map(output, |_| cotangents.next().expect("one for each leaf"));
+    let (dp, dx) = module.backward(params, saved, &dy);
+    let law = "`backward_params` is the first part of `backward`";
+    all_close(law, &tree::leaves(&module.backward_params(params, saved, &dy)), &tree::leaves(&dp))?;
+    let law = "`backward_input` is the second part of `backward`";
+    all_close(law, &tree::leaves(&module.backward_input(params, saved, &dy)), &tree::leaves(&dx))?;
+    tree::same_paths(params, &dp).map_err(|error| failed("gradients are like the parameters", error))
+}
+
+fn copy<T: Tree>(tree: &T) -> T {
+    tree::map(tree, Clone::clone)
+}
+
+/// The floating-point leaves as one vector.
+fn flat<T: Tree>(output: &T) -> Tensor {
+    let leaves =
+        tree::leaves(output).into_iter().filter(|y| y.error().is_some() || y.spec().dtype.is_float());
+    Tensor::cat(&leaves.map(|y| y.reshape([crate::INFER])).collect::<Vec<_>>(), 0)
+}
+
+/// Numbers like these leaves, always the same.
+fn direction(like: &[Tensor], seed: u64) -> Vec<Tensor> {
+    let mut rng = Rng::seed(seed);
+    like.iter().map(|x| rng.normal(x.shape(), 0.0, 1.0).to_dtype(x.dtype())).collect()
+}
+
+fn all_close(law: &str, got: &[Tensor], expected: &[Tensor]) -> Result<()> {
+    if got.len() != expected.len() {
+        return Err(failed(law, format!("{} leaves instead of {}", got.len(), expected.len())));
+    }
+    got.iter().zip(expected).try_for_each(|(got, expected)| close(law, got, expected, ROUNDING))
+}

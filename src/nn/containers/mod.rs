@@ -1,0 +1,5 @@
+//! Layers made of layers.
+
+mod sequential;
+
+pub use sequential::Sequential;

@@ -1,0 +1,5 @@
+//! Losses with their own gradients.
+
+mod mse;
+
+pub use mse::MseLoss;
