@@ -26,6 +26,7 @@ mod foreign;
 mod functional;
 mod layers;
 mod module;
+mod stateless;
 
 pub use containers::*;
 pub use criterion::{Criterion, Reduction, criterion_function};
@@ -35,3 +36,4 @@ pub use foreign::Foreign;
 pub use functional::{apply, functionalize, functionalize_with_state};
 pub use layers::*;
 pub use module::{Ctx, Mode, Module};
+pub use stateless::{Stateless, function};
