@@ -1,5 +1,6 @@
 //! Layers: their gradients are the derived ones, and they mix with derived functions.
 
+mod auto;
 mod containers;
 
 use retrograd::nn::{
