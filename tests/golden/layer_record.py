@@ -39,11 +39,6 @@ class Row:
     train: bool | None = None
     # At a kink, a pole or far from one in scale: no difference quotient is taken, and conventions may differ there.
     edge: bool = False
-    # Bounds of the random parameters.
-    low: float = -1.0
-    high: float = 1.0
-    # Parameters that are not random.
-    fixed: dict[str, Any] = field(default_factory=dict)
 
 
 def as_tuple(y) -> tuple:
@@ -67,8 +62,7 @@ def build(row: Row) -> nn.Module:
     key = f"{row.layer}/{row.name}"
     with torch.no_grad():
         for name, p in module.named_parameters():
-            value = row.fixed.get(name)
-            p.copy_(torch.tensor(random(f"{key}/{name}", tuple(p.shape), row.low, row.high) if value is None else value))
+            p.copy_(torch.tensor(random(f"{key}/{name}", tuple(p.shape), -1.0, 1.0)))
         for name, b in module.named_buffers():
             if name == "running_mean":
                 b.copy_(torch.tensor(random(f"{key}/{name}", tuple(b.shape))))
