@@ -25,6 +25,7 @@ mod criterions;
 mod dynamic;
 mod foreign;
 mod functional;
+pub mod init;
 mod instance;
 mod layers;
 mod module;
