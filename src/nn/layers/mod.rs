@@ -1,5 +1,7 @@
 //! The layers.
 
 mod linear;
+mod normalization;
 
 pub use linear::{Linear, LinearParams};
+pub use normalization::*;
