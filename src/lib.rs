@@ -35,6 +35,7 @@ mod error;
 mod exec;
 mod graph;
 pub mod loss;
+pub mod model;
 pub mod nn;
 mod ops;
 mod tensor;

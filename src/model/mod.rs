@@ -14,6 +14,6 @@ mod recurrent;
 pub use fast_weights::{FastState, FastWeights, recurrent_fw_network};
 pub use options::{Init, Output, Recurrent};
 pub use recurrent::{
-    GruParams, Hidden, LstmState, RecurrentParams, recurrent_gru_network, recurrent_lstm_network,
-    recurrent_network,
+    GruParams, Hidden, LstmParams, LstmState, Normalization, RecurrentParams, recurrent_gru_network,
+    recurrent_lstm_network, recurrent_network,
 };

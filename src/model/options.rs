@@ -85,7 +85,7 @@ impl Recurrent {
     /// A weight `[rows, columns]` which multiplies from the right, for sums of `gates` groups of columns, each begun on
     /// its own.
     pub(super) fn weight(&self, rng: &mut Rng, rows: usize, columns: usize, gates: usize) -> Tensor {
-        let parts: Vec<Tensor> = (0..gates).map(|_| self.init.weight(rng, &[columns / gates, rows])).collect();
-        Tensor::cat(&parts, 0).t().contiguous()
+        let part = |_| self.init.weight(rng, &[columns / gates, rows]).t();
+        Tensor::cat(&(0..gates).map(part).collect::<Vec<_>>(), 1)
     }
 }
