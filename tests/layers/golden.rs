@@ -108,3 +108,58 @@ fn padding(row: &Row) -> Option<Held> {
 fn padding_is_that_of_pytorch() {
     assert_eq!(hold_all("resampling", padding), 8);
 }
+
+fn convolution<const N: usize>(row: &Row) -> Convolution<N> {
+    let channels = |option| row.whole(option).expect("a number of channels") as usize;
+    let each = |option, default| row.lengths::<N>(option).unwrap_or([default; N]);
+    let padding = match row.text("padding") {
+        Some("same") => retrograd::Padding::Same,
+        Some(_) => retrograd::Padding::VALID,
+        None => retrograd::IntoPadding::into_padding(each("padding", 0)),
+    };
+    let mode = match row.text("padding_mode") {
+        Some("reflect") => PaddingMode::Reflect,
+        Some("replicate") => PaddingMode::Replicate,
+        Some("circular") => PaddingMode::Circular,
+        _ => PaddingMode::Zeros,
+    };
+    Convolution::new(channels("in_channels"), channels("out_channels"), each("kernel_size", 1))
+        .stride(each("stride", 1))
+        .padding(padding)
+        .dilation(each("dilation", 1))
+        .groups(row.whole("groups").unwrap_or(1) as usize)
+        .bias(row.flag("bias").unwrap_or(true))
+        .padding_mode(mode)
+}
+
+#[test]
+fn convolutions_are_those_of_pytorch() {
+    let layer = |row: &Row| match row.layer.as_str() {
+        "Conv1d" => Some(row.hold(&convolution::<1>(row))),
+        "Conv2d" => Some(row.hold(&convolution::<2>(row))),
+        _ => Some(row.hold(&convolution::<3>(row))),
+    };
+    assert_eq!(hold_all("convolution", layer), 22);
+}
+
+fn transposed<const N: usize>(row: &Row) -> TransposedConvolution<N> {
+    let channels = |option| row.whole(option).expect("a number of channels") as usize;
+    let each = |option, default| row.lengths::<N>(option).unwrap_or([default; N]);
+    TransposedConvolution::new(channels("in_channels"), channels("out_channels"), each("kernel_size", 1))
+        .stride(each("stride", 1))
+        .padding(each("padding", 0))
+        .output_padding(each("output_padding", 0))
+        .dilation(each("dilation", 1))
+        .groups(row.whole("groups").unwrap_or(1) as usize)
+        .bias(row.flag("bias").unwrap_or(true))
+}
+
+#[test]
+fn transposed_convolutions_are_those_of_pytorch() {
+    let layer = |row: &Row| match row.layer.as_str() {
+        "ConvTranspose1d" => Some(row.hold(&transposed::<1>(row))),
+        "ConvTranspose2d" => Some(row.hold(&transposed::<2>(row))),
+        _ => Some(row.hold(&transposed::<3>(row))),
+    };
+    assert_eq!(hold_all("transposed", layer), 11);
+}

@@ -4,6 +4,7 @@
 mod read;
 
 mod activations;
+mod convolutions;
 mod dropouts;
 mod golden;
 mod rows;
