@@ -169,6 +169,23 @@ fn orthogonal_matrices_without_elements_are_empty() {
 }
 
 #[test]
+fn weights_without_elements_are_empty() {
+    let mut rng = Rng::seed(0);
+    for weight in [
+        init::kaiming_normal(&mut rng, [0, 3], Fan::Out, Nonlinearity::Relu),
+        init::xavier_uniform(&mut rng, [0, 3], 1.0),
+        init::lecun_normal(&mut rng, [0, 3]),
+        init::truncated_normal(&mut rng, [0, 3], Truncation::default()),
+        init::sparse(&mut rng, [0, 3], 0.5, 1.0),
+        init::eye([0, 3]),
+        init::dirac([0, 3, 0], 1),
+        init::dirac([3, 3, 0], 3),
+    ] {
+        assert!(weight.error().is_none() && weight.numel() == 0, "{weight:?}");
+    }
+}
+
+#[test]
 fn one_seed_gives_one_set_of_weights_and_the_next_draw_another() -> Result<()> {
     let draw = |rng: &mut Rng| init::orthogonal(rng, [4, 4], 1.0);
     let mut rng = Rng::seed(10);
@@ -296,6 +313,11 @@ fn shapes_that_do_not_fit_are_refused() {
         "orthogonal: an orthogonal weight has two axes or more, got [5]"
     );
     assert_eq!(said(&init::eye([5])), "eye: a matrix has two axes, got [5]");
+    let too_many = [2usize; 9];
+    let text = "a tensor has at most 8 axes, got 9: [2, 2, 2, 2, 2, 2, 2, 2, 2]";
+    assert_eq!(said(&init::dirac(too_many, 1)), format!("dirac: {text}"));
+    assert_eq!(said(&init::orthogonal(&mut rng, too_many, 1.0)), format!("orthogonal: {text}"));
+    assert_eq!(said(&init::lecun_normal(&mut rng, too_many)), format!("lecun_normal: {text}"));
     assert_eq!(
         said(&init::sparse(&mut rng, [5, 2, 2], 0.5, 1.0)),
         "sparse: a matrix has two axes, got [5, 2, 2]"

@@ -102,7 +102,7 @@ class Call:
     def arguments(self, inputs):
         if self.row.layer in ("LSTM", "LSTMCell") and "c_0" in inputs:
             return (inputs["input"], (inputs["h_0"], inputs["c_0"])), self.row.call
-        by_name = {k: v for k, v in inputs.items() if k in ("key_padding_mask", "attn_mask")}
+        by_name = {k: v for k, v in inputs.items() if k.endswith("mask")}
         by_place = tuple(v for k, v in inputs.items() if k not in by_name)
         return by_place, {**by_name, **self.row.call}
 

@@ -53,6 +53,7 @@ FILES = {
     "normalization": layer_normalization.rows,
     "recurrent": layer_sequence.recurrent,
     "attention": layer_sequence.attention,
+    "transformer": layer_sequence.transformers,
     "criterions": criterions.elementwise,
     "classification": criterions.classification,
     "margins": criterions.margins,

@@ -82,6 +82,18 @@ fn settings_that_make_no_sense() {
 }
 
 #[test]
+fn classes_that_are_none() {
+    let (scores, classes) = (Tensor::zeros([2, 3]), Tensor::from([0i64, 7]));
+    let (entropy, margin) =
+        (loss::cross_entropy(&scores, &classes).0, loss::margin(&scores, &classes, 1.0).0);
+    for x in [&entropy, &margin, &loss::log_multinomial(&scores, &classes)] {
+        let said = said(x);
+        assert!(said.contains("index 7 (element 1 of the index) is out of range for an axis of 3"), "{said}");
+        assert_eq!(x.error().map(|e| e.kind()), Some(ErrorKind::Data));
+    }
+}
+
+#[test]
 fn what_was_invalid_before_stays_the_error() {
     let invalid = Tensor::zeros([2, 3]).reshape([5]);
     for x in [

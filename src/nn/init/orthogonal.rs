@@ -83,6 +83,7 @@ fn transposed(x: &[f64], rows: usize, columns: usize) -> Vec<f64> {
 }
 
 /// The reflection `1 - scale * v v^T` of the rows from `first` on.
+#[derive(Debug)]
 struct Reflection {
     first: usize,
     v: Vec<f64>,
