@@ -33,6 +33,7 @@ pub mod debug;
 mod error;
 mod exec;
 mod graph;
+pub mod io;
 mod ops;
 mod tensor;
 
