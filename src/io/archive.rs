@@ -36,8 +36,13 @@ pub struct Archive {
 
 /// Where the bytes of an archive are kept.
 enum Store {
-    Bytes(Vec<u8>),
-    File { file: Mutex<File>, path: PathBuf, data: u64 },
+    /// The whole file, and where its data begin.
+    Bytes(Vec<u8>, usize),
+    File {
+        file: Mutex<File>,
+        path: PathBuf,
+        data: u64,
+    },
 }
 
 /// An opened file and where its data begin, or the bytes of one.
@@ -91,11 +96,10 @@ impl Archive {
     /// If they are not such contents, or damaged.
     #[track_caller]
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Archive> {
-        let mut bytes = bytes.into();
+        let bytes = bytes.into();
         let (header, data) = on_line("from_bytes", || parse(&bytes))?;
         let before = bytes.len() - data.len();
-        bytes.drain(..before);
-        Ok(Archive { header, store: Store::Bytes(bytes) })
+        Ok(Archive { header, store: Store::Bytes(bytes, before) })
     }
 
     /// Names of the tensors, in the order of the file.
@@ -170,7 +174,7 @@ impl Archive {
 
     fn source(&self) -> Source<'_> {
         match &self.store {
-            Store::Bytes(data) => Source::Bytes(data),
+            Store::Bytes(bytes, before) => Source::Bytes(&bytes[*before..]),
             Store::File { file, path, data } => Source::File { file, path, data: *data },
         }
     }
@@ -251,7 +255,10 @@ fn header_length(claimed: [u8; 8], file: u64) -> Result<usize, String> {
         return Err(format!("it would have a header of {claimed} bytes, more than {MAX_BYTES}"));
     }
     if claimed > file - 8 {
-        return Err(format!("it is cut off: its header takes {claimed} bytes, of which {} are there", file - 8));
+        return Err(format!(
+            "it is cut off: its header takes {claimed} bytes, of which {} are there",
+            file - 8
+        ));
     }
     // At most 100 MB.
     Ok(claimed as usize)

@@ -142,7 +142,8 @@ impl Comparison {
 /// The first few of a list, each after `separator`.
 fn listed(items: Vec<String>, separator: &str, shown: impl Fn(String) -> String) -> String {
     let more = items.len().saturating_sub(NAMED);
-    let mut list: String = items.into_iter().take(NAMED).map(|item| separator.to_owned() + &shown(item)).collect();
+    let mut list: String =
+        items.into_iter().take(NAMED).map(|item| separator.to_owned() + &shown(item)).collect();
     if more > 0 {
         list.push_str(&format!("{separator}and {more} more"));
     }

@@ -58,9 +58,8 @@ impl std::fmt::Display for Stored {
 impl Header {
     /// The header of a file whose data have `data` bytes, or what is wrong with it.
     pub(super) fn parse(text: &[u8], data: u64) -> Result<Header, String> {
-        let text = std::str::from_utf8(text).map_err(|e| {
-            format!("the header is not UTF-8 from byte {} on", e.valid_up_to())
-        })?;
+        let text = std::str::from_utf8(text)
+            .map_err(|e| format!("the header is not UTF-8 from byte {} on", e.valid_up_to()))?;
         // The format asks for it, so that other formats are told apart by their first byte.
         if !text.starts_with('{') {
             return Err("the header does not begin with `{`".into());
@@ -121,9 +120,7 @@ impl Header {
             std::cmp::Ordering::Greater => {
                 Err(format!("it is cut off: its tensors take {at} bytes, of which {data} are there"))
             }
-            std::cmp::Ordering::Less => {
-                Err(format!("its tensors take {at} bytes, but {data} are there"))
-            }
+            std::cmp::Ordering::Less => Err(format!("its tensors take {at} bytes, but {data} are there")),
         }
     }
 

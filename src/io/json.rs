@@ -200,7 +200,8 @@ mod tests {
     fn escapes_are_those_of_json() {
         assert_eq!(string(r#""\"\\\/\b\f\n\r\tA\u00e9""#).as_deref(), Ok("\"\\/\u{8}\u{c}\n\r\tAé"));
         assert_eq!(string(r#""\ud83d\uDE00""#).as_deref(), Ok("😀"));
-        for wrong in [r#""\x""#, r#""\u12""#, r#""\u+123""#, r#""\ud83d""#, r#""\ud83dA""#, r#""\ude00""#, r#""a"#]
+        for wrong in
+            [r#""\x""#, r#""\u12""#, r#""\u+123""#, r#""\ud83d""#, r#""\ud83dA""#, r#""\ude00""#, r#""a"#]
         {
             assert!(string(wrong).is_err(), "{wrong}");
         }

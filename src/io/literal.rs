@@ -56,7 +56,9 @@ impl Reader<'_> {
     fn descr(&mut self) -> Result<String, String> {
         self.skip_space();
         if self.text.get(self.at) == Some(&b'[') {
-            return Err("its array is structured: a list of fields, of which each can be saved by itself".into());
+            return Err(
+                "its array is structured: a list of fields, of which each can be saved by itself".into()
+            );
         }
         self.string()
     }
@@ -67,7 +69,8 @@ impl Reader<'_> {
         let rest = &self.text[self.at..];
         let quote = rest.first().copied().filter(|quote| matches!(quote, b'\'' | b'"'));
         let quote = quote.ok_or_else(|| self.unexpected("a string"))?;
-        let length = rest[1..].iter().take_while(|&&c| c != quote && c.is_ascii_graphic() && c != b'\\').count();
+        let length =
+            rest[1..].iter().take_while(|&&c| c != quote && c.is_ascii_graphic() && c != b'\\').count();
         let string = String::from_utf8_lossy(&rest[1..=length]).into_owned();
         self.at += 1 + length;
         if self.text.get(self.at) != Some(&quote) {
@@ -125,7 +128,8 @@ impl Reader<'_> {
     }
 
     fn skip_space(&mut self) {
-        self.at += self.text[self.at..].iter().take_while(|c| matches!(c, b' ' | b'\n' | b'\t' | b'\r')).count();
+        self.at +=
+            self.text[self.at..].iter().take_while(|c| matches!(c, b' ' | b'\n' | b'\t' | b'\r')).count();
     }
 
     fn take(&mut self, c: u8) -> bool {
@@ -161,7 +165,8 @@ mod tests {
 
     #[test]
     fn a_header_is_a_dictionary_with_three_keys() {
-        let told = |shape: &[usize]| Description { descr: "<f8".into(), fortran_order: false, shape: shape.into() };
+        let told =
+            |shape: &[usize]| Description { descr: "<f8".into(), fortran_order: false, shape: shape.into() };
         let numpy = "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }   \n";
         assert_eq!(parse(numpy), Ok(told(&[3, 4])));
         assert_eq!(parse(r#"{"shape":(),"fortran_order":False,"descr":"<f8"}"#), Ok(told(&[])));
@@ -176,9 +181,18 @@ mod tests {
         assert_eq!(error("{'descr': '<f8', 'descr': '<f8'}"), "its header has more than one key \"descr\"");
         assert_eq!(error("{'order': 1}"), "its header has an unknown key \"order\"");
         assert_eq!(error("{'shape': 3}"), "byte 10 of its header is '3', where `(` is expected");
-        assert_eq!(error("{'shape': (3)}"), "byte 12 of its header is ')', where the `,` of a tuple of one number is expected");
-        assert_eq!(error("{'shape': (-3,)}"), "byte 11 of its header is '-', where a length that fits is expected");
-        assert_eq!(error("{'fortran_order': true}"), "byte 18 of its header is 't', where `True` or `False` is expected");
+        assert_eq!(
+            error("{'shape': (3)}"),
+            "byte 12 of its header is ')', where the `,` of a tuple of one number is expected"
+        );
+        assert_eq!(
+            error("{'shape': (-3,)}"),
+            "byte 11 of its header is '-', where a length that fits is expected"
+        );
+        assert_eq!(
+            error("{'fortran_order': true}"),
+            "byte 18 of its header is 't', where `True` or `False` is expected"
+        );
         assert!(error("{'descr': [('x', '<f8')]}").starts_with("its array is structured"));
         assert_eq!(error("{'descr': '<f8"), "its header ends where the end of a string is expected");
     }

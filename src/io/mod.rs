@@ -16,7 +16,7 @@
 //! let folder = std::env::temp_dir().join(format!("retrograd-{}", std::process::id()));
 //! std::fs::create_dir_all(&folder)?;
 //! let path = folder.join("model.safetensors");
-//! io::save(&path, &(&layers[..]).to_vec())?;
+//! io::save(&path, &layers)?;
 //!
 //! // Structure, static values, shapes and dtypes are those of a tree that the program builds as it did before.
 //! let loaded = io::load(&path, &vec![new(&mut rng), new(&mut rng)])?;

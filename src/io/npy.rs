@@ -184,7 +184,9 @@ impl Refusal {
     /// The error, where `place` is the file.
     pub(super) fn into_error(self, place: &str) -> Error {
         match self {
-            Refusal::Io(e) => Error::plain(ErrorKind::Other, format!("cannot read {place}: {e}")).caused_by(e),
+            Refusal::Io(e) => {
+                Error::plain(ErrorKind::Other, format!("cannot read {place}: {e}")).caused_by(e)
+            }
             Refusal::Damaged(why) => {
                 Error::plain(ErrorKind::Other, format!("{place} is not a whole .npy file: {why}"))
             }

@@ -147,10 +147,12 @@ fn read_all(source: impl Read + Seek, place: &str) -> Result<BTreeMap<String, Te
         let mut entry = archive.by_index(at).map_err(broken)?;
         let file_name = entry.name().map_err(broken)?.into_owned();
         let Some(name) = file_name.strip_suffix(EXTENSION) else {
-            let message = format!("{place} has an entry `{file_name}`, whose name does not end with `{EXTENSION}`");
+            let message =
+                format!("{place} has an entry `{file_name}`, whose name does not end with `{EXTENSION}`");
             return Err(unreadable(message));
         };
-        let tensor = read_entry(&mut entry).map_err(|e| e.into_error(&format!("`{file_name}` in {place}")))?;
+        let tensor =
+            read_entry(&mut entry).map_err(|e| e.into_error(&format!("`{file_name}` in {place}")))?;
         if arrays.insert(name.to_owned(), tensor).is_some() {
             return Err(unreadable(format!("{place} has more than one entry `{file_name}`")));
         }

@@ -12,6 +12,7 @@ use serde::de::{self, Deserializer, SeqAccess, Unexpected, Visitor};
 use serde::ser::{self, SerializeSeq as _, SerializeStruct as _, Serializer};
 use serde::{Deserialize, Serialize};
 
+use crate::autodiff::level::value_of;
 use crate::tensor::{DType, Element, MAX_RANK, Number, Rng, Shape, Spec, Tensor, bf16, f16};
 use crate::tree::{self, Value};
 
@@ -56,7 +57,8 @@ impl<'de> Visitor<'de> for ShapeVisitor {
 /// Fails for an invalid tensor, and for one without a value (inside `vmap`, or in a trace), with its error.
 impl Serialize for Tensor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let elements = self.elements("serialize").map_err(ser::Error::custom)?;
+        // `serde` does not know the caller's line, so the error names none.
+        let elements = value_of(self).and_then(|x| x.elements("serialize")).map_err(ser::Error::custom)?;
         let spec = *self.spec();
         let mut parts = serializer.serialize_struct("Tensor", 3)?;
         parts.serialize_field("dtype", &spec.dtype)?;

@@ -58,8 +58,7 @@ impl Tensor {
         if spec.dtype == DType::Bool
             && let Some(at) = bytes.iter().position(|&byte| byte > 1)
         {
-            let message =
-                format!("element {at} of a bool tensor is the byte {}, neither 0 nor 1", bytes[at]);
+            let message = format!("element {at} of a bool tensor is the byte {}, neither 0 nor 1", bytes[at]);
             return Err(Error::plain(ErrorKind::Data, message));
         }
         Ok(Tensor::from_storage(spec, storage))

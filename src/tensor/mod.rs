@@ -14,8 +14,8 @@ mod storage;
 pub mod tree;
 
 pub use crate::ops::{IntoAxes, IntoOperand};
-pub use construct::{IntoTensor, manual_seed};
 pub(crate) use bytes::{Elements, swap_ends};
+pub use construct::{IntoTensor, manual_seed};
 pub(crate) use dtype::Bits;
 pub use dtype::{DType, Element, Number, bf16, f16};
 pub use index::*;
