@@ -21,6 +21,7 @@
 //! | `autodiff/` | how it is derived: levels, [`grad`], [`vjp`], [`jvp`], [`vmap`], [`jacobian`], [`hessian`], [`gradcheck`] |
 //! | `graph/` | how a function is recorded, and its graph simplified |
 //! | `exec/` | where it runs: kernel classes, the CPU backend, the reference interpreter |
+//! | [`optim`] | optimizers, written against the public API: SGD, Adam and their like, schedules, groups, L-BFGS |
 //! | [`debug`], [`check`] | finding mistakes |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -34,6 +35,7 @@ mod error;
 mod exec;
 mod graph;
 mod ops;
+pub mod optim;
 mod tensor;
 
 pub use autodiff::{

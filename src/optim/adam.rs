@@ -238,9 +238,7 @@ impl Rule for NAdam {
 
     fn numbers(&self, now: &Moment) -> [Tensor; 4] {
         let (beta1, beta2) = self.betas;
-        let mu = |t: Tensor| {
-            (1.0 - Tensor::from(0.96).pow(t * self.momentum_decay) * 0.5) * beta1
-        };
+        let mu = |t: Tensor| (1.0 - Tensor::from(0.96).pow(t * self.momentum_decay) * 0.5) * beta1;
         let lr = self.lr.at(&now.done);
         [lr, mu(now.t.clone()), mu(&now.t + 1.0), now.bias_correction(beta2)]
     }

@@ -125,7 +125,9 @@ impl ConjugateGradient {
         within("wolfe.1", self.wolfe.1, Range::Decay)?;
         if self.wolfe.0 >= self.wolfe.1 {
             let (c1, c2) = self.wolfe;
-            return Err(Error::msg(format!("`wolfe` is {c1} and {c2}, and the first must be the smaller one")));
+            return Err(Error::msg(format!(
+                "`wolfe` is {c1} and {c2}, and the first must be the smaller one"
+            )));
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ use super::rule::Rule;
 /// let params = [Tensor::ones([1]), Tensor::ones([1])].map(|w| Layer { b: w.clone(), w });
 /// let grads = tree::map(&params, Tensor::ones_like);
 /// let sgd = Groups::of(Sgd::new(0.5))
-///     .group("b", |sgd| Sgd::new(0.25).momentum(sgd.momentum))
+///     .group("b", |sgd| sgd.lr(0.25))
 ///     .freeze("[0]");
 /// let (params, _) = sgd.step(&params, &grads, &sgd.init(&params)?)?;
 /// let moved: Vec<f32> = tree::leaves(&params).iter().map(|x| x.item()).collect::<Result<_, _>>()?;
@@ -138,5 +138,8 @@ impl<R: Rule> Optimizer for Groups<R> {
 
 fn unmatched(name: &str, pattern: &Pattern, paths: &[String]) -> Error {
     let paths: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
-    Error::msg(format!("{name}: no leaf matches the pattern {pattern:?}; the leaves are {}", paths.join(", ")))
+    Error::msg(format!(
+        "{name}: no leaf matches the pattern {pattern:?}; the leaves are {}",
+        paths.join(", ")
+    ))
 }

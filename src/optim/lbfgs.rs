@@ -226,11 +226,12 @@ impl Minimizer for Lbfgs {
             if !done {
                 let (before, last) = (at.value, n == self.max_iter);
                 let start = Point { t: 0.0, value: at.value, gradient: at.gradient, slope };
-                let (point, more) = self.moved(&start, &now.d, length, self.evaluations() - evals, last, |t| {
-                    let Evaluated { value, gradient } = objective.at(&(&x + &now.d * t))?;
-                    let slope = inner(&gradient, &now.d)?;
-                    Ok(Point { t, value, gradient, slope })
-                })?;
+                let (point, more) =
+                    self.moved(&start, &now.d, length, self.evaluations() - evals, last, |t| {
+                        let Evaluated { value, gradient } = objective.at(&(&x + &now.d * t))?;
+                        let slope = inner(&gradient, &now.d)?;
+                        Ok(Point { t, value, gradient, slope })
+                    })?;
                 let change = &now.d * point.t;
                 now.t = Tensor::from(point.t);
                 evals += more;

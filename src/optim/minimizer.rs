@@ -30,7 +30,12 @@ pub trait Minimizer: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// As [`Minimizer::minimize`].
     #[doc(hidden)]
-    fn run<P, V, F>(&self, params: &P, state: &Self::State, function: F) -> Result<Minimized<P, V, Self::State>>
+    fn run<P, V, F>(
+        &self,
+        params: &P,
+        state: &Self::State,
+        function: F,
+    ) -> Result<Minimized<P, V, Self::State>>
     where
         P: Tree,
         V: Loss<Parts = V>,

@@ -44,7 +44,8 @@ fn names(path: &str) -> Vec<String> {
         };
         let (name, after) = rest.split_at(length);
         let key = name.strip_prefix("[\"").and_then(|key| key.strip_suffix("\"]"));
-        names.push(key.map_or_else(|| name.to_owned(), |key| key.replace("\\\"", "\"").replace("\\\\", "\\")));
+        names
+            .push(key.map_or_else(|| name.to_owned(), |key| key.replace("\\\"", "\"").replace("\\\\", "\\")));
         rest = after;
     }
     names

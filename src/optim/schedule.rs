@@ -80,10 +80,14 @@ impl fmt::Debug for Schedule {
             Kind::Then(first, next) => write!(f, "{first:?}, then {next:?}"),
             Kind::Function(_) => f.write_str("a function of the step"),
             Kind::Step { lr, step_size, gamma } => write!(f, "step({lr}, {step_size}, {gamma})"),
-            Kind::MultiStep { lr, milestones, gamma } => write!(f, "multi_step({lr}, {milestones:?}, {gamma})"),
+            Kind::MultiStep { lr, milestones, gamma } => {
+                write!(f, "multi_step({lr}, {milestones:?}, {gamma})")
+            }
             Kind::Exponential { lr, gamma } => write!(f, "exponential({lr}, {gamma})"),
             Kind::InverseTime { lr, decay } => write!(f, "inverse_time({lr}, {decay})"),
-            Kind::Linear { lr, factors: (from, to), total } => write!(f, "linear({lr}, {from}, {to}, {total})"),
+            Kind::Linear { lr, factors: (from, to), total } => {
+                write!(f, "linear({lr}, {from}, {to}, {total})")
+            }
             Kind::Polynomial { lr, total, power } => write!(f, "polynomial({lr}, {total}, {power})"),
             Kind::Cosine { lr, t_max, eta_min } => write!(f, "cosine({lr}, {t_max}, {eta_min})"),
             Kind::Restarts { lr, t_0, t_mult, eta_min } => {
@@ -252,9 +256,15 @@ impl Schedule {
                 *lr,
                 &[("step_size", *step_size as f64, Range::Positive), ("gamma", *gamma, Range::NonNegative)],
             ),
-            Kind::MultiStep { lr, gamma, .. } => of("multi_step", *lr, &[("gamma", *gamma, Range::NonNegative)]),
-            Kind::Exponential { lr, gamma } => of("exponential", *lr, &[("gamma", *gamma, Range::NonNegative)]),
-            Kind::InverseTime { lr, decay } => of("inverse_time", *lr, &[("decay", *decay, Range::NonNegative)]),
+            Kind::MultiStep { lr, gamma, .. } => {
+                of("multi_step", *lr, &[("gamma", *gamma, Range::NonNegative)])
+            }
+            Kind::Exponential { lr, gamma } => {
+                of("exponential", *lr, &[("gamma", *gamma, Range::NonNegative)])
+            }
+            Kind::InverseTime { lr, decay } => {
+                of("inverse_time", *lr, &[("decay", *decay, Range::NonNegative)])
+            }
             Kind::Linear { lr, factors: (from, to), .. } => of(
                 "linear",
                 *lr,
@@ -300,16 +310,16 @@ impl Schedule {
             Kind::Constant(lr) => t.full_like(*lr),
             Kind::Given(lr) => t.zeros_like() + lr.f64(),
             Kind::Function(f) => f(t).f64(),
-            Kind::Step { lr, step_size, gamma } => t.full_like(*gamma).pow((t / *step_size as f64).floor()) * *lr,
+            Kind::Step { lr, step_size, gamma } => {
+                t.full_like(*gamma).pow((t / *step_size as f64).floor()) * *lr
+            }
             Kind::MultiStep { lr, milestones, gamma } => {
                 let reached = milestones.iter().fold(t.zeros_like(), |sum, &m| sum + t.ge(m as f64).f64());
                 t.full_like(*gamma).pow(reached) * *lr
             }
             Kind::Exponential { lr, gamma } => t.full_like(*gamma).pow(t) * *lr,
             Kind::InverseTime { lr, decay } => *lr / (t * *decay + 1.0),
-            Kind::Linear { lr, factors: (from, to), total } => {
-                (part(t, *total) * (to - from) + *from) * *lr
-            }
+            Kind::Linear { lr, factors: (from, to), total } => (part(t, *total) * (to - from) + *from) * *lr,
             Kind::Polynomial { lr, total, power } => (1.0 - part(t, *total)).pow(*power) * *lr,
             Kind::Cosine { lr, t_max, eta_min } => half_cosine(*lr, *eta_min, &(t / *t_max as f64)),
             Kind::Restarts { lr, t_0, t_mult, eta_min } => {
@@ -356,7 +366,10 @@ pub(super) fn given(number: &Tensor) -> Result<()> {
         return Err(error.clone());
     }
     if number.rank() != 0 || !number.dtype().is_float() {
-        return Err(Error::msg(format!("is {}, and must be a floating-point number of rank 0", spec(number))));
+        return Err(Error::msg(format!(
+            "is {}, and must be a floating-point number of rank 0",
+            spec(number)
+        )));
     }
     Ok(())
 }

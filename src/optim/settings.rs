@@ -22,6 +22,12 @@ macro_rules! settings {
             pub fn new(lr: impl Into<super::Schedule>) -> $name {
                 $name { lr: lr.into(), $($field: $default),* }
             }
+            /// The learning rate, a number or a schedule.
+            #[must_use]
+            pub fn lr(mut self, lr: impl Into<super::Schedule>) -> $name {
+                self.lr = lr.into();
+                self
+            }
             $($(#[$about])*
             #[must_use]
             pub fn $field(mut self, $field: $type) -> $name {
