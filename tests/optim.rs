@@ -6,6 +6,8 @@
 mod bounds;
 #[path = "optim/compiled.rs"]
 mod compiled;
+#[path = "optim/defaults.rs"]
+mod defaults;
 #[path = "optim/golden.rs"]
 mod golden;
 #[path = "optim/groups.rs"]

@@ -163,6 +163,7 @@ impl Minimizer for ConjugateGradient {
     {
         self.check()?;
         let mut objective = Objective::new(params, self.maximize, function)?;
+        objective.fits(state.memory.as_ref().map(|memory| &memory.d))?;
         let (mut at, first) = objective.at_tree(params)?;
         let (mut x, mut memory, mut evals, mut n_iter) = (objective.start(), state.memory.clone(), 1, 0);
         let lr = number(&self.lr.at(&state.step))?;

@@ -203,6 +203,7 @@ impl Minimizer for Lbfgs {
     {
         self.check()?;
         let mut objective = Objective::new(params, self.maximize, f)?;
+        objective.fits(state.memory.as_ref().map(|memory| &memory.d))?;
         let lr = number(&self.lr.at(&state.step))?;
         let mut n_iter = state.n_iter.item::<i64>()?;
         let (mut at, first) = objective.at_tree(params)?;

@@ -59,8 +59,11 @@ pub trait Minimizer: Clone + Debug + Send + Sync + 'static {
         F: FnMut(&P) -> Result<(P, V)>,
     {
         let at = Location::caller();
-        let named = |e| located(at, Error::msg(format!("{}: {e}", self.name())));
-        self.run(params, state, function).map_err(named)
+        let (mut function, mut failed) = (function, None);
+        let noted = |p: &P| function(p).inspect_err(|error| failed = Some(error.clone()));
+        let found = self.run(params, state, noted);
+        // What the function says is passed on as it is: it has a line of its own.
+        found.map_err(|e| failed.unwrap_or_else(|| located(at, Error::msg(format!("{}: {e}", self.name())))))
     }
 }
 

@@ -30,6 +30,17 @@ impl<'a, P: Tree, V: Loss<Parts = V>, F: FnMut(&P) -> Result<(P, V)>> Objective<
         Ok(Objective { like, dtype, sign: if maximize { -1.0 } else { 1.0 }, function })
     }
 
+    /// Refuses a state with vectors of another length.
+    pub(super) fn fits(&self, remembered: Option<&Tensor>) -> Result<()> {
+        let own = self.start().numel();
+        match remembered.map(Tensor::numel) {
+            Some(other) if other != own => {
+                Err(Error::msg(format!("the state is one of {other} elements, the parameters have {own}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The floating-point elements of a tree as one vector.
     fn vector(&self, leaves: &[Tensor]) -> Tensor {
         let floats = leaves.iter().filter(|x| x.dtype().is_float());

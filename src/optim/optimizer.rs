@@ -125,6 +125,7 @@ impl<R: Rule> Optimizer for R {
 }
 
 /// The settings there are, and which each leaf has.
+#[doc(hidden)]
 #[derive(Clone, Debug)]
 pub struct Assignment<R> {
     /// Never empty: the first are those of leaves that no pattern matches.
@@ -173,7 +174,7 @@ impl<R: Rule> Assignment<R> {
                 continue;
             };
             let dtype = computed_in(param.dtype());
-            let own = names.iter().zip(&slots).map(|(name, slot)| ((*name).to_owned(), slot[i].clone()));
+            let own = names.iter().zip(&slots).map(|(name, slot)| (*name, slot[i].clone()));
             let mut leaf =
                 Leaf { param: param.to_dtype(dtype), grad: grad.to_dtype(dtype), slots: own.collect() };
             let new = rule.update(&mut leaf, numbers.of(number, dtype))?;

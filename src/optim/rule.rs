@@ -111,7 +111,7 @@ pub struct Leaf {
     pub param: Tensor,
     /// Its gradient, of the same shape and dtype.
     pub grad: Tensor,
-    pub(super) slots: Vec<(String, Tensor)>,
+    pub(super) slots: Vec<(&'static str, Tensor)>,
 }
 
 impl Leaf {
@@ -120,7 +120,7 @@ impl Leaf {
     /// # Errors
     /// If [`Rule::slots`] does not name it.
     pub fn slot(&self, name: &str) -> Result<Tensor> {
-        match self.slots.iter().find(|(own, _)| own == name) {
+        match self.slots.iter().find(|(own, _)| *own == name) {
             Some((_, held)) => Ok(held.clone()),
             None => Err(self.missing(name)),
         }
@@ -131,7 +131,7 @@ impl Leaf {
     /// # Errors
     /// If [`Rule::slots`] does not name it.
     pub fn keep(&mut self, name: &str, value: &Tensor) -> Result<()> {
-        match self.slots.iter_mut().find(|(own, _)| own == name) {
+        match self.slots.iter_mut().find(|(own, _)| *own == name) {
             Some((_, held)) => *held = value.clone(),
             None => return Err(self.missing(name)),
         }
@@ -143,7 +143,7 @@ impl Leaf {
     /// # Errors
     /// If [`Rule::slots`] does not name the slot.
     pub fn keep_mean(&mut self, name: &str, value: &Tensor, decay: f64) -> Result<Tensor> {
-        let mean = self.slot(name)? * decay + value * (1.0 - decay);
+        let mean = self.slot(name)?.lerp(value, 1.0 - decay);
         self.keep(name, &mean)?;
         Ok(mean)
     }
@@ -156,7 +156,7 @@ impl Leaf {
     }
 
     fn missing(&self, name: &str) -> Error {
-        let own: Vec<&str> = self.slots.iter().map(|(own, _)| own.as_str()).collect();
+        let own: Vec<&str> = self.slots.iter().map(|(own, _)| *own).collect();
         let own = if own.is_empty() { "none".to_owned() } else { own.join(", ") };
         Error::msg(format!("there is no slot `{name}` (there is: {own}); name it in `Rule::slots`"))
     }

@@ -157,8 +157,17 @@ where
     }
 
     /// Goes on from parameters and a state, such as were saved.
-    pub fn resume(&mut self, params: P, state: State<P>) {
+    ///
+    /// # Errors
+    /// If they do not fit each other, or the settings. Nothing changes then.
+    #[track_caller]
+    pub fn resume(&mut self, params: P, state: State<P>) -> Result<()> {
+        // A step along no gradient finds whatever there is to find.
+        let none =
+            retrograd::tree::map(&params, |x| if x.error().is_none() { x.zeros_like() } else { x.clone() });
+        self.whole.optimizer.step(&params, &none, &state)?;
         (self.params, self.state) = (params, state);
+        Ok(())
     }
 
     /// Parameters and state.

@@ -6,6 +6,7 @@ Run `python tests/golden/optim.py` to write `tests/golden/optim.json`, which `te
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from pathlib import Path
@@ -286,10 +287,35 @@ def clipped(limit):
     return {"limit": limit, "norm": float(norm), "grads": flat([p.grad for p in params])}
 
 
+KINDS = [
+    optim.SGD, optim.Adam, optim.AdamW, optim.Adamax, optim.NAdam, optim.RAdam, optim.Adagrad, optim.Adadelta,
+    optim.RMSprop, optim.Rprop, optim.ASGD, optim.LBFGS,
+]  # fmt: skip
+
+
+def defaults(kind):
+    """The settings that have a number as their default."""
+    parameters = inspect.signature(kind).parameters.values()
+    given = {p.name: p.default for p in parameters if p.default is not p.empty}
+    flags = {"foreach", "capturable", "differentiable", "fused"}
+    numbers = {k: v for k, v in given.items() if k not in flags and isinstance(v, (bool, int, float, tuple))}
+    return {k: [float(x) for x in (v if isinstance(v, tuple) else (v,))] for k, v in numbers.items()}
+
+
+def written(golden):
+    """JSON with a line for each run, so that a change of one shows."""
+    short = lambda value: json.dumps(value, separators=(",", ":"))
+    rows = lambda value: "[\n" + ",\n".join(map(short, value)) + "\n]"
+    listed = lambda value: isinstance(value, list) and isinstance(value[0], dict)
+    entries = [f'"{name}":{rows(value) if listed(value) else short(value)}' for name, value in golden.items()]
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
 def main():
     lists = lambda data: {name: array.tolist() for name, array in data.items()}
     golden = {
         "seen": SEEN,
+        "defaults": {kind.__name__: defaults(kind) for kind in KINDS},
         "quadratic": lists(QUADRATIC),
         "network": lists(NETWORK),
         "runs": [run(name, problem) for name in RUNS for problem in ["quadratic", "network"]],
@@ -299,7 +325,7 @@ def main():
         "clipped": [clipped(0.1), clipped(100.0)],
     }
     path = Path(__file__).parent / "optim.json"
-    path.write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+    path.write_text(written(golden))
     print(f"{path}: {len(golden['runs'])} runs, {path.stat().st_size} bytes")
 
 

@@ -131,7 +131,7 @@ fn torchs_wrappers_step_in_place_in_both_modes_and_resume() -> Result<()> {
     assert_eq!((compiled.stats().misses, compiled.stats().hits, compiled.stats().direct), (1, 19, 0));
     let end = direct.params().clone();
     let (params, state) = half.expect("there were ten steps");
-    direct.resume(params, state);
+    direct.resume(params, state)?;
     for batch in &problem.batches[10..] {
         let (_, loss) = direct.call(batch)?;
         assert!(loss.item::<f64>()?.is_finite());

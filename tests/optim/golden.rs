@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub(crate) struct Golden {
     /// The steps after which parameters are written down.
     pub(crate) seen: Vec<usize>,
+    /// PyTorch's default settings, by optimizer and name.
+    pub(crate) defaults: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
     quadratic: BTreeMap<String, Array>,
     network: BTreeMap<String, Array>,
     pub(crate) runs: Vec<Run>,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use retrograd::optim::{
-    Adadelta, Adam, Asgd, ConjugateGradient, Lamb, Lbfgs, Minimizer, OneCycle, Optimizer, RmsProp, Rprop,
-    Schedule, Sgd, clip_norm, clip_value, ema,
+    Adadelta, Adam, Asgd, ConjugateGradient, Lamb, Lbfgs, Leaf, Minimizer, Moment, OneCycle, Optimizer,
+    RmsProp, Rprop, Rule, Schedule, Sgd, clip_norm, clip_value, ema,
 };
 use retrograd::{Result, Tensor, grad};
 
@@ -153,12 +153,50 @@ fn a_state_of_other_settings_is_refused() -> Result<()> {
 }
 
 #[test]
+fn what_does_not_fit_is_not_resumed_from() -> Result<()> {
+    let loss = |x: &Tensor| x.square().sum();
+    let x = Tensor::from([1.0]);
+    let mut step = retrograd::optim::adam(grad(loss), Adam::new(0.1), x.clone())?;
+    let other = Sgd::new(0.1).init(&x)?;
+    let said = text(step.resume(Tensor::from([2.0]), other));
+    assert!(said.starts_with("adam: the state is one of other settings"), "{said}");
+    assert_eq!(step.params().to_vec::<f64>()?, [1.0]);
+    Ok(())
+}
+
+#[test]
 fn a_pattern_without_a_leaf_is_told_what_leaves_there_are() {
     let params = (Tensor::from(1.0), [Tensor::from(2.0)]);
     assert_eq!(
         text(Sgd::new(0.1).freeze("bias").init(&params)),
         "sgd: no leaf matches the pattern `bias`; the leaves are `[0]`, `[1][0]`"
     );
+}
+
+#[test]
+fn a_rule_that_asks_for_a_slot_which_it_does_not_name_is_told_so() -> Result<()> {
+    #[derive(Clone, Debug)]
+    struct Forgetful;
+    impl Rule for Forgetful {
+        type Numbers = ();
+        fn name(&self) -> &'static str {
+            "forgetful"
+        }
+        fn slots(&self) -> Vec<&'static str> {
+            vec!["past"]
+        }
+        fn numbers(&self, _: &Moment) {}
+        fn update(&self, leaf: &mut Leaf, (): &()) -> Result<Tensor> {
+            leaf.keep("past", &leaf.grad.clone())?;
+            leaf.slot("future")
+        }
+    }
+    let x = Tensor::from([1.0]);
+    assert_eq!(
+        text(Forgetful.step(&x, &x, &Forgetful.init(&x)?)),
+        "forgetful: there is no slot `future` (there is: past); name it in `Rule::slots`"
+    );
+    Ok(())
 }
 
 #[test]
@@ -176,7 +214,14 @@ fn searches_refuse_settings_and_pass_on_what_the_function_says() -> Result<()> {
     let lbfgs = Lbfgs::default();
     let fails = grad(|x: &Tensor| x.matmul(&Tensor::ones([7, 7]).f64()).sum());
     let said = text(lbfgs.minimize(&x, &lbfgs.start(&x)?, |x| fails.call(x, ())));
-    assert!(said.starts_with("lbfgs: matmul: "), "{said}");
+    assert!(said.starts_with("matmul: "), "{said}");
+    let bowl = grad(|x: &Tensor| x.square().sum());
+    let long = Tensor::from([1.0, 2.0]);
+    let state = lbfgs.minimize(&long, &lbfgs.start(&long)?, |x| bowl.call(x, ()))?.state;
+    assert_eq!(
+        text(lbfgs.minimize(&x, &state, |x| bowl.call(x, ()))),
+        "lbfgs: the state is one of 2 elements, the parameters have 1"
+    );
     Ok(())
 }
 
