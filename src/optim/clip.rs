@@ -36,12 +36,8 @@ pub fn clip_norm<P: Tree>(grads: &P, max_norm: f64) -> Result<(P, Tensor)> {
     let at = Location::caller();
     let leaves = checked("clip_norm", grads, "max_norm", max_norm, at)?;
     let floats: Vec<&Tensor> = leaves.iter().filter(|x| x.dtype().is_float()).collect();
-    let widest = |a: DType, b: DType| if a == DType::F64 { a } else { b };
-    let dtype = floats.iter().map(|x| computed_in(x.dtype())).fold(DType::F32, |a, b| widest(b, a));
-    let squares = |x: &&Tensor| x.to_dtype(computed_in(x.dtype())).square().sum().to_dtype(dtype);
-    let sum = floats.iter().map(squares).reduce(|a, b| a + b);
-    let norm = sum.unwrap_or_else(|| Tensor::zeros([])).sqrt();
-    let factor = (max_norm / (&norm + 1e-6)).minimum(1.0);
+    let norm = norm(&floats);
+    let factor = shrinking(&norm, max_norm);
     let clipped = tree::map(grads, |x| {
         if !x.dtype().is_float() {
             return x.clone();
@@ -50,6 +46,20 @@ pub fn clip_norm<P: Tree>(grads: &P, max_norm: f64) -> Result<(P, Tensor)> {
         (x.to_dtype(wide) * factor.to_dtype(wide)).to_dtype(x.dtype())
     });
     Ok((clipped, norm))
+}
+
+/// The Euclidean norm of all elements of floating-point tensors, in the widest of their dtypes.
+pub(super) fn norm(floats: &[&Tensor]) -> Tensor {
+    let wide = floats.iter().map(|x| computed_in(x.dtype()));
+    let widest = wide.fold(DType::F32, |a, b| if b == DType::F64 { b } else { a });
+    let squares = |x: &&Tensor| x.to_dtype(computed_in(x.dtype())).square().sum().to_dtype(widest);
+    let sum = floats.iter().map(squares).reduce(|a, b| a + b);
+    sum.unwrap_or_else(|| Tensor::zeros([])).sqrt()
+}
+
+/// What gradients of that norm are multiplied by, so that it is at most `max_norm`. PyTorch's 1e-6 keeps it finite.
+pub(super) fn shrinking(norm: &Tensor, max_norm: f64) -> Tensor {
+    (max_norm / (norm + 1e-6)).minimum(1.0)
 }
 
 /// The gradients with every element held between `-clip_value` and `clip_value`; NaN stays NaN.

@@ -38,6 +38,7 @@ use super::rule::Rule;
 pub struct Groups<R> {
     rule: R,
     changes: Vec<(Pattern, Change<R>)>,
+    max_norm: Option<f64>,
 }
 
 #[derive(Clone)]
@@ -53,14 +54,18 @@ impl<R: fmt::Debug> fmt::Debug for Groups<R> {
             Change::Freeze => "frozen",
         };
         let groups: Vec<_> = self.changes.iter().map(|(pattern, to)| (pattern, change(to))).collect();
-        f.debug_struct("Groups").field("rule", &self.rule).field("groups", &groups).finish()
+        f.debug_struct("Groups")
+            .field("rule", &self.rule)
+            .field("groups", &groups)
+            .field("max_norm", &self.max_norm)
+            .finish()
     }
 }
 
 impl<R: Rule> Groups<R> {
     /// One group of all leaves.
     pub fn of(rule: R) -> Groups<R> {
-        Groups { rule, changes: Vec::new() }
+        Groups { rule, changes: Vec::new(), max_norm: None }
     }
 
     fn with(mut self, pattern: &str, change: Change<R>) -> Groups<R> {
@@ -121,7 +126,7 @@ impl<R: Rule> Optimizer for Groups<R> {
             };
             of.push(number);
         }
-        Ok(Assignment { rules, of })
+        Ok(Assignment { rules, of, max_norm: self.max_norm })
     }
 
     fn group<F>(self, pattern: &str, change: F) -> Groups<R>
@@ -133,6 +138,11 @@ impl<R: Rule> Optimizer for Groups<R> {
 
     fn freeze(self, pattern: &str) -> Groups<R> {
         self.with(pattern, Change::Freeze)
+    }
+
+    fn clip_norm(mut self, max_norm: f64) -> Groups<R> {
+        self.max_norm = Some(max_norm);
+        self
     }
 }
 

@@ -56,8 +56,9 @@
 //!
 //! - [`Schedule`] and [`OneCycle`]: learning rates over time, in the place of the number.
 //! - [`Groups`]: other settings for leaves whose path matches a pattern, and leaves that are frozen.
-//! - [`clip_norm`], [`clip_value`]: gradients within bounds. [`ema`]: a running mean of any tree.
-//! - [`sgd`], [`adam`], .. [`lbfgs`], [`cg`]: Torch's way, an object that owns the parameters and steps in place.
+//! - [`clip_norm`], [`clip_value`]: gradients within bounds, also as a part of the step
+//!   ([`Optimizer::clip_norm`]). [`ema`]: a running mean of any tree.
+//! - [`sgd()`], [`adam()`], .. [`lbfgs()`], [`cg()`]: Torch's way, an object that owns the parameters and steps in place.
 //!
 //! # Dtypes and errors
 //!

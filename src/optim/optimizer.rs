@@ -6,8 +6,10 @@ use std::panic::Location;
 
 use retrograd::{DType, Error, Result, Tensor, Tree, tree};
 
+use super::clip;
 use super::groups::Groups;
 use super::rule::{Leaf, Moment, Rule, computed_in};
+use super::settings::{Range, within};
 use super::state::{State, leaves_like, of_leaf, spec, valid, with_leaves};
 
 /// A first-order optimizer: settings such as [`Adam`](super::Adam), or [`Groups`] of them.
@@ -103,13 +105,28 @@ pub trait Optimizer: Clone + Debug + Send + Sync + 'static {
     /// These settings, with the leaves whose path matches `pattern` left as they are; see [`Groups`].
     #[must_use]
     fn freeze(self, pattern: &str) -> Groups<Self::Rule>;
+
+    /// These settings, with the gradients of all leaves that move clipped to a common norm before each step, as by
+    /// [`clip_norm`](super::clip_norm).
+    ///
+    /// ```
+    /// use retrograd::Tensor;
+    /// use retrograd::optim::{Optimizer, Sgd};
+    /// let sgd = Sgd::new(1.0).clip_norm(0.5);
+    /// let x = Tensor::from([1.0, 1.0]);
+    /// let (x, _) = sgd.step(&x, &Tensor::from([30.0, 40.0]), &sgd.init(&x)?)?;
+    /// assert!(x.allclose(&Tensor::from([0.7, 0.6]), 1e-6, 0.0)?);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[must_use]
+    fn clip_norm(self, max_norm: f64) -> Groups<Self::Rule>;
 }
 
 impl<R: Rule> Optimizer for R {
     type Rule = R;
 
     fn assign(&self, count: usize, _: &dyn Fn() -> Vec<String>) -> Result<Assignment<R>> {
-        Ok(Assignment { rules: vec![self.clone()], of: vec![Some(0); count] })
+        Ok(Assignment { rules: vec![self.clone()], of: vec![Some(0); count], max_norm: None })
     }
 
     fn group<F>(self, pattern: &str, change: F) -> Groups<R>
@@ -122,6 +139,10 @@ impl<R: Rule> Optimizer for R {
     fn freeze(self, pattern: &str) -> Groups<R> {
         Groups::of(self).freeze(pattern)
     }
+
+    fn clip_norm(self, max_norm: f64) -> Groups<R> {
+        Groups::of(self).clip_norm(max_norm)
+    }
 }
 
 /// The settings there are, and which each leaf has.
@@ -132,6 +153,8 @@ pub struct Assignment<R> {
     pub(super) rules: Vec<R>,
     /// For each leaf a position in `rules`; none if it is frozen.
     pub(super) of: Vec<Option<usize>>,
+    /// What the gradients of all leaves that move are clipped to.
+    pub(super) max_norm: Option<f64>,
 }
 
 impl<R: Rule> Assignment<R> {
@@ -140,6 +163,7 @@ impl<R: Rule> Assignment<R> {
     }
 
     fn check(&self) -> Result<()> {
+        self.max_norm.map_or(Ok(()), |norm| within("max_norm", norm, Range::NonNegative))?;
         self.rules.iter().try_for_each(Rule::check)
     }
 
@@ -157,6 +181,13 @@ impl<R: Rule> Assignment<R> {
         Some((number, self.rules.get(number)?))
     }
 
+    /// What gradients are multiplied by to be clipped.
+    fn clipping(&self, leaves: &[Tensor], grads: &[Tensor]) -> Option<Tensor> {
+        let moving = leaves.iter().zip(grads).enumerate().filter(|(i, (x, _))| self.rule(*i, x).is_some());
+        let moving: Vec<&Tensor> = moving.map(|(_, (_, grad))| grad).collect();
+        self.max_norm.map(|max_norm| clip::shrinking(&clip::norm(&moving), max_norm))
+    }
+
     fn step<P: Tree>(&self, params: &P, grads: &P, state: &State<P>) -> Result<(P, State<P>)> {
         self.check()?;
         let names = self.slots();
@@ -167,6 +198,7 @@ impl<R: Rule> Assignment<R> {
         let held = |(name, slot)| leaves_like(params, slot, &format!("the slot `{name}`"));
         let mut slots = state.slots.iter().map(held).collect::<Result<Vec<_>>>()?;
         let mut numbers = Numbers::new(&self.rules, Moment::after(&state.step));
+        let factor = self.clipping(&leaves, &grads);
         let mut moved = Vec::with_capacity(leaves.len());
         for (i, (param, grad)) in leaves.iter().zip(&grads).enumerate() {
             let Some((number, rule)) = self.rule(i, param) else {
@@ -175,8 +207,11 @@ impl<R: Rule> Assignment<R> {
             };
             let dtype = computed_in(param.dtype());
             let own = names.iter().zip(&slots).map(|(name, slot)| (*name, slot[i].clone()));
-            let mut leaf =
-                Leaf { param: param.to_dtype(dtype), grad: grad.to_dtype(dtype), slots: own.collect() };
+            let grad = match &factor {
+                Some(factor) => grad.to_dtype(dtype) * factor.to_dtype(dtype),
+                None => grad.to_dtype(dtype),
+            };
+            let mut leaf = Leaf { param: param.to_dtype(dtype), grad, slots: own.collect() };
             let new = rule.update(&mut leaf, numbers.of(number, dtype))?;
             moved.push(new.to_dtype(param.dtype()));
             for (slot, (_, held)) in slots.iter_mut().zip(leaf.slots) {

@@ -9,8 +9,8 @@ use super::minimizer::{Minimized, Minimizer};
 use super::optimizer::Optimizer;
 use super::state::State;
 
-/// A training loop's step: gradient, optimizer, parameters and state in one. Made by [`sgd`](super::sgd),
-/// [`adam`](super::adam) and their like, or for any optimizer by [`Steps::new`].
+/// A training loop's step: gradient, optimizer, parameters and state in one. Made by [`sgd`](super::sgd()),
+/// [`adam`](super::adam()) and their like, or for any optimizer by [`Steps::new`].
 ///
 /// ```
 /// use retrograd::{Tensor, grad, optim};
@@ -182,7 +182,7 @@ fn handles<T: Tree>(tree: &T) -> T {
 }
 
 /// The steps of a [`Minimizer`], which evaluates the gradient several times in each: gradient, method, parameters and
-/// state in one. Made by [`lbfgs`](super::lbfgs) and [`cg`](super::cg).
+/// state in one. Made by [`lbfgs`](super::lbfgs()) and [`cg`](super::cg()).
 ///
 /// ```
 /// use retrograd::{Tensor, grad, optim};

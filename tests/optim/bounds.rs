@@ -1,6 +1,6 @@
 //! Clipping and averages of trees.
 
-use retrograd::optim::{clip_norm, clip_value, ema};
+use retrograd::optim::{Optimizer, Sgd, clip_norm, clip_value, ema};
 use retrograd::{DType, Result, Tensor, tree};
 
 #[test]
@@ -42,6 +42,23 @@ fn every_element_is_held_within_its_bound() -> Result<()> {
     assert_eq!(clipped[0].to_vec::<f64>()?, [-1.5, 0.5]);
     let [infinite, nan] = clipped[1].to_vec::<f64>()?[..] else { panic!("two elements") };
     assert!(infinite == 1.5 && nan.is_nan());
+    Ok(())
+}
+
+#[test]
+fn an_optimizer_clips_the_gradients_of_what_moves() -> Result<()> {
+    let params = (Tensor::from([3.0]), Tensor::from([5.0]), Tensor::from([1.0]));
+    let grads = (Tensor::from([30.0]), Tensor::from([40.0]), Tensor::from([1e9]));
+    let plain = Sgd::new(1.0).momentum(0.5).freeze("[2]");
+    let clipping = plain.clone().clip_norm(5.0);
+    let (got, _) = clipping.step(&params, &grads, &clipping.init(&params)?)?;
+    let moving = (Tensor::from([30.0]), Tensor::from([40.0]), Tensor::from([0.0]));
+    let (clipped, norm) = clip_norm(&moving, 5.0)?;
+    let (want, _) = plain.step(&params, &clipped, &plain.init(&params)?)?;
+    assert_eq!(norm.item::<f64>()?, 50.0);
+    for (got, want) in tree::leaves(&got).iter().zip(tree::leaves(&want)) {
+        assert!(got.allclose(&want, 1e-14, 0.0)?, "{got} instead of {want}");
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use retrograd::optim::{Adam, AdamW, Optimizer, RAdam, Schedule, Sgd, State, clip
 use retrograd::{Fallback, Result, Tensor, Tree, grad, jit, optim, tree};
 
 use super::golden::{Params, Problem, assert_same_bits};
+use super::laws::{Mixed, mixed};
 use super::named::{Visit, visit_all};
 
 type Carried = (Params, State<Params>);
@@ -46,7 +47,7 @@ fn every_optimizer_is_compiled_once_and_keeps_every_bit() {
 fn schedules_groups_and_frozen_leaves_are_compiled_too() -> Result<()> {
     let problem = Problem::named("network");
     let rate = Schedule::warmup(0.1, 3).then(Schedule::cosine_warm_restarts(0.1, 2, 2, 0.01));
-    let groups = AdamW::new(rate).group("b*", |adam| adam.weight_decay(0.0)).freeze("w1");
+    let groups = AdamW::new(rate).group("b*", |adam| adam.weight_decay(0.0)).freeze("w1").clip_norm(0.1);
     both("groups", &groups, &problem)?;
     both("radam", &RAdam::new(Schedule::exponential(0.1, 0.9)), &problem)
 }
@@ -60,6 +61,28 @@ fn single_precision_keeps_every_bit_too() {
             problem.params = tree::cast(&problem.params, retrograd::DType::F32);
             problem.batches = tree::cast(&problem.batches, retrograd::DType::F32);
             both(name, optimizer, &problem).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+    visit_all(&mut Compile);
+}
+
+#[test]
+fn leaves_of_all_dtypes_keep_every_bit() {
+    struct Compile;
+    impl Visit for Compile {
+        fn visit(&mut self, name: &str, optimizer: &impl Optimizer) {
+            let optimizer = optimizer.clone().clip_norm(0.3);
+            let whole = |at: &(Mixed, State<Mixed>), g: &Mixed| optimizer.step(&at.0, g, &at.1);
+            let compiled = jit(whole).fallback(Fallback::Error);
+            let begin = (mixed(), optimizer.init(&mixed()).expect("a state"));
+            let (mut direct, mut fast) = (begin.clone(), begin);
+            for step in 0..4 {
+                let grads = tree::map(&direct.0, |x| if x.dtype().is_float() { x * 0.5 } else { x.clone() });
+                direct = whole(&direct, &grads).expect("a step");
+                fast = compiled.call(&fast, &grads).unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert_same_bits(&fast, &direct, &format!("{name}, step {step}")).expect("valid trees");
+            }
+            assert_eq!((compiled.stats().misses, compiled.stats().hits), (1, 3), "{name}");
         }
     }
     visit_all(&mut Compile);

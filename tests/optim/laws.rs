@@ -59,8 +59,8 @@ fn a_state_from_the_middle_leads_to_the_same_bits() {
 
 /// A tree with leaves of every dtype.
 #[derive(Clone, Debug, Tree)]
-struct Mixed {
-    single: Tensor,
+pub(crate) struct Mixed {
+    pub(crate) single: Tensor,
     double: Tensor,
     half: Tensor,
     brain: Tensor,
@@ -70,7 +70,7 @@ struct Mixed {
     name: &'static str,
 }
 
-fn mixed() -> Mixed {
+pub(crate) fn mixed() -> Mixed {
     let x = Tensor::from([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]]);
     Mixed {
         single: x.f32(),

@@ -60,6 +60,7 @@ fn a_setting_out_of_its_range_is_refused_by_name() {
         said(Lamb::new(0.1).weight_decay(f64::INFINITY).init(&x)),
         "lamb: `weight_decay` is inf, and must be 0 or above"
     );
+    assert_eq!(text(Sgd::new(0.1).clip_norm(-2.0).init(&x)), "sgd: `max_norm` is -2, and must be 0 or above");
     assert_eq!(said(Asgd::new(0.1).t0(-1.0).init(&x)), "asgd: `t0` is -1, and must be 0 or above");
 }
 
