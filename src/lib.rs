@@ -28,6 +28,7 @@
 //! | `exec/` | where it runs: kernel classes, the CPU backend, the reference interpreter |
 //! | [`loss`], [`nn`] | losses and layers, written against the public API only |
 //! | [`io`] | saving and loading |
+//! | [`optim`] | optimizers, written against the public API: SGD, Adam and their like, schedules, groups, L-BFGS |
 //! | [`debug`], [`check`] | finding mistakes |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -45,6 +46,7 @@ pub mod loss;
 pub mod model;
 pub mod nn;
 mod ops;
+pub mod optim;
 mod tensor;
 
 pub use autodiff::{
