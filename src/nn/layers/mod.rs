@@ -6,6 +6,8 @@ mod constant;
 mod convolution;
 mod dropout;
 mod linear;
+mod pooling;
+mod resampling;
 mod shape;
 mod stateless;
 mod window;
@@ -19,5 +21,7 @@ pub use convolution::{
 };
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, SpatialDropout};
 pub use linear::{Linear, LinearParams};
+pub use pooling::*;
+pub use resampling::{Factors, PixelShuffle, PixelUnshuffle, Upsample};
 pub use shape::*;
 pub use window::PerWindowAxis;
