@@ -5,9 +5,9 @@ mod against_torch;
 use against_torch::{Row, hold_criterion, rows};
 use retrograd::nn::{
     BceLoss, BceWithLogitsLoss, CosineEmbeddingLoss, Criterion, CrossEntropyLoss, GaussianNllLoss,
-    HingeEmbeddingLoss, HuberLoss, KlDivLoss, KlReduction, L1Loss, MarginRankingLoss, MseLoss,
+    HingeEmbeddingLoss, HuberLoss, KlDivLoss, KlReduction, L1Loss, MarginPower, MarginRankingLoss, MseLoss,
     MultiCriterion, MultiLabelMarginLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss,
-    ParallelCriterion, PoissonNllLoss, MarginPower, Reduction, SmoothL1Loss, SoftMarginLoss, TripletMarginLoss,
+    ParallelCriterion, PoissonNllLoss, Reduction, SmoothL1Loss, SoftMarginLoss, TripletMarginLoss,
     WeightedMseLoss, criterion_function,
 };
 use retrograd::tree::AnyTree;
@@ -124,7 +124,9 @@ fn margins_have_the_derived_gradient() -> Result<()> {
         check::criterion(MarginRankingLoss { reduction, margin: 0.5 }, &pair, &signs(&[5]))?;
         check::criterion(HingeEmbeddingLoss { reduction, margin: 0.5 }, &x(&[5]), &signs(&[5]))?;
         let classes = Tensor::from([1i64, 3, 0]);
-        for (p, weight) in [(MarginPower::One, None), (MarginPower::Two, None), (MarginPower::Two, Some(weights(&[4])))] {
+        for (p, weight) in
+            [(MarginPower::One, None), (MarginPower::Two, None), (MarginPower::Two, Some(weights(&[4])))]
+        {
             let loss = MultiMarginLoss { reduction, p, margin: 0.7, weight };
             check::criterion(loss.clone(), &x(&[3, 4]), &classes)?;
             check::criterion(loss, &x(&[4]), &Tensor::from(2i64))?;

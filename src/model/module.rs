@@ -68,7 +68,11 @@ pub fn masked_batch_normalization(
     features: usize,
     momentum: f64,
 ) -> (
-    impl Fn(&GainBias, &Tensor, &Tensor, &MaskedStats, &Ctx) -> (Tensor, MaskedStats) + Clone + Send + Sync + 'static,
+    impl Fn(&GainBias, &Tensor, &Tensor, &MaskedStats, &Ctx) -> (Tensor, MaskedStats)
+    + Clone
+    + Send
+    + Sync
+    + 'static,
     GainBias,
     MaskedStats,
 ) {
@@ -98,7 +102,8 @@ pub fn masked_batch_normalization(
         };
         (y, next)
     };
-    let stats = MaskedStats { running_mean: Tensor::zeros([features]), running_std: Tensor::ones([features]) };
+    let stats =
+        MaskedStats { running_mean: Tensor::zeros([features]), running_std: Tensor::ones([features]) };
     (f, GainBias::new(features, 0.1), stats)
 }
 
@@ -153,7 +158,8 @@ pub fn soft_attention(
     impl Fn(&AttentionParams, &Tensor, &Tensor) -> (Tensor, Tensor) + Clone + Send + Sync + 'static,
     AttentionParams,
 ) {
-    let SoftAttention { hidden, subject_features, subject_choices, layer_normalization: normalize } = *options;
+    let SoftAttention { hidden, subject_features, subject_choices, layer_normalization: normalize } =
+        *options;
     let bound = |inputs: usize| 1.0 / (inputs.max(1) as f64).sqrt();
     let params = AttentionParams {
         w_subject: init::uniform(rng, [subject_features], -bound(subject_features), bound(subject_features)),
@@ -165,7 +171,8 @@ pub fn soft_attention(
     let f = move |p: &AttentionParams, subject: &Tensor, h: &Tensor| {
         let ranks = (subject.error().is_none() && h.error().is_none()).then(|| (subject.rank(), h.rank()));
         if ranks.is_some_and(|ranks| !matches!(ranks, (2, 1) | (3, 2))) {
-            let message = "a subject [batch, features, choices] and a state [batch, hidden], or both without `batch`";
+            let message =
+                "a subject [batch, features, choices] and a state [batch, hidden], or both without `batch`";
             let invalid = Error::new(ErrorKind::Shape, message).refuse("soft_attention", &[subject, h]);
             return (invalid.clone(), invalid);
         }

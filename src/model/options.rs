@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use retrograd::nn::init::{self, Fan, Nonlinearity};
 use retrograd::nn::{
-    Ctx, Elu, Gelu, Hardtanh, LeakyRelu, LogSoftmax, Module, Relu, Selu, Sequential, Sigmoid, Silu, Softmax, Softplus,
-    Softsign, Tanh,
+    Ctx, Elu, Gelu, Hardtanh, LeakyRelu, LogSoftmax, Module, Relu, Selu, Sequential, Sigmoid, Silu, Softmax,
+    Softplus, Softsign, Tanh,
 };
 use retrograd::{Rng, Tensor, tree};
 

@@ -7,6 +7,8 @@ mod convolution;
 mod dropout;
 mod linear;
 mod normalization;
+mod pooling;
+mod resampling;
 mod shape;
 mod stateless;
 mod window;
@@ -21,5 +23,7 @@ pub use convolution::{
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, SpatialDropout};
 pub use linear::{Linear, LinearParams};
 pub use normalization::*;
+pub use pooling::*;
+pub use resampling::{Factors, PixelShuffle, PixelUnshuffle, Upsample};
 pub use shape::*;
 pub use window::PerWindowAxis;
