@@ -21,6 +21,7 @@
 //! | `autodiff/` | how it is derived: levels, [`grad`], [`vjp`], [`jvp`], [`vmap`], [`jacobian`], [`hessian`], [`gradcheck`] |
 //! | `graph/` | how a function is recorded, and its graph simplified |
 //! | `exec/` | where it runs: kernel classes, the CPU backend, the reference interpreter |
+//! | [`loss`], [`nn`] | losses and layers, written against the public API only |
 //! | [`debug`], [`check`] | finding mistakes |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -33,6 +34,8 @@ pub mod debug;
 mod error;
 mod exec;
 mod graph;
+pub mod loss;
+pub mod model;
 pub mod nn;
 mod ops;
 mod tensor;

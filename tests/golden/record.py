@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
@@ -15,14 +13,15 @@ jax.config.update("jax_platforms", "cpu")
 import jax.numpy as jnp
 import numpy as np
 
+from rows import at, flat, random, tensor
+from rows import write as write_rows
+
 # f64 differences: the best step of a central difference is about eps^(1/3).
 STEP = 1e-5
 # A central difference keeps about ten digits of a first derivative of size one; 1e-6 leaves room for curvature.
 NUMERIC = 1e-6
 # Two ways to one number differ by rounding only.
 EXACT = 1e-11
-
-NAMES = {"float64": "f64", "float32": "f32", "int64": "i64", "bool": "bool"}
 
 
 @dataclass
@@ -40,45 +39,8 @@ class Case:
     edge: bool = False
 
 
-def random(key: str, shape, low=-2.0, high=2.0) -> np.ndarray:
-    """Numbers with three decimals (every JSON parser reads them exactly), the same for the same key."""
-    rng = np.random.default_rng(zlib.crc32(key.encode()))
-    return np.round(rng.uniform(low, high, shape), 3)
-
-
 def differentiable(x) -> bool:
     return jnp.issubdtype(jnp.asarray(x).dtype, jnp.floating)
-
-
-def flat(x) -> list:
-    """The elements in row-major order as JSON values; what JSON lacks becomes a string."""
-
-    def one(e):
-        if isinstance(e, bool):
-            return int(e)
-        if isinstance(e, int):
-            return e
-        if np.isnan(e):
-            return "nan"
-        if np.isinf(e):
-            return "inf" if e > 0 else "-inf"
-        if e == int(e) and abs(e) < 1e15 and not (e == 0 and np.signbit(e)):
-            return int(e)
-        return e
-
-    return [one(e) for e in np.asarray(x).ravel().tolist()]
-
-
-def tensor(x) -> dict:
-    """Shape, dtype (absent for f64) and elements."""
-    x = np.asarray(x)
-    name = NAMES[str(x.dtype)]
-    rest = {} if name == "f64" else {"dtype": name}
-    if name == "f32":
-        # The shortest decimal of an f32 is shorter than that of the same number as f64.
-        data = [float(str(e)) if np.isfinite(e) else e for e in x.ravel()]
-        return {"shape": list(x.shape), **rest, "data": flat(np.array(data, dtype=np.float64))}
-    return {"shape": list(x.shape), **rest, "data": flat(x)}
 
 
 def as_tuple(y) -> tuple:
@@ -155,14 +117,6 @@ def check(case: Case, d: Derivatives, vjp, jvp, second):
             close(inner(second, d.v), quotient, NUMERIC, f"{key}: second derivative and difference quotient")
 
 
-def at(places, values, length):
-    """The values at their places among nulls."""
-    out = [None] * length
-    for i, value in zip(places, values):
-        out[i] = flat(value)
-    return out
-
-
 def record(case: Case) -> dict:
     """The JSON object of a case."""
     d = Derivatives(case)
@@ -190,7 +144,5 @@ def record(case: Case) -> dict:
 
 
 def write(path, key: str, rows: list[dict]):
-    """One row a line, so that a change of one case is a change of one line."""
-    lines = ",\n".join(json.dumps(row, separators=(",", ":"), allow_nan=False) for row in rows)
-    header = json.dumps({"made_by": "tests/golden/make.py", "jax": jax.__version__})[:-1]
-    path.write_text(f'{header}, "{key}": [\n{lines}\n]}}\n')
+    header = {"made_by": "tests/golden/make.py", "jax": jax.__version__}
+    write_rows(path, header, key, rows)

@@ -77,6 +77,34 @@ fn options_of_convolutions() {
 }
 
 #[test]
+fn gradients_of_convolutions_and_pools() {
+    let (x, w, dy) = (f32s(&[2, 3, 8, 8]), f32s(&[4, 3, 3, 3]), f32s(&[2, 4, 6, 6]));
+    let (of_weight, of_input) =
+        ("operands: f32[2, 3, 8, 8], f32[2, 4, 6, 6]", "operands: f32[2, 4, 6, 6], f32[4, 3, 3, 3]");
+    table! {
+        x.conv2d_weight(&f32s(&[4, 6]), 3, Conv::new()) =>
+            "conv2d_weight: the gradient [4, 6] has 2 axes, expected 4 or 3 | operands: f32[2, 3, 8, 8], f32[4, 6] | \
+             help: [batch, channels, ..], or [channels, ..]";
+        x.conv2d_weight(&f32s(&[1, 4, 6, 6]), 3, Conv::new()) =>
+            "conv2d_weight: the input [2, 3, 8, 8] and the gradient [1, 4, 6, 6] differ in axis 0 | \
+             operands: f32[2, 3, 8, 8], f32[1, 4, 6, 6]";
+        x.conv2d_weight(&dy, 3, Conv::new().groups(2)) =>
+            format!("conv2d_weight: groups 2 does not divide the channels of [2, 3, 8, 8] and of [2, 4, 6, 6] | {of_weight}");
+        x.conv2d_weight(&dy, 4, Conv::new()) =>
+            format!("conv2d_weight: a kernel [4, 4] on an input [8, 8] has [5, 5] positions, the gradient has [6, 6] | \
+                     {of_weight} | help: give the options of the convolution itself");
+        dy.conv2d_input(&w, [8, usize::MAX], Conv::new()) =>
+            format!("conv2d_input: lengths are at most 2147483648, got {} | {of_input}", usize::MAX);
+        dy.conv2d_input(&f32s(&[3, 4, 3, 3]), 8, Conv::new()) =>
+            "conv2d_input: the weight [3, 4, 3, 3] does not yield the channels of the gradient [2, 4, 6, 6] | \
+             operands: f32[2, 4, 6, 6], f32[3, 4, 3, 3] | help: the weight's axes are [out, in / groups, ..]";
+        dy.avg_pool2d_input([8, 8], 2) =>
+            "avg_pool2d_input: an input of lengths [8, 8] has [4, 4] windows, the gradient has [6, 6] | \
+             operands: f32[2, 4, 6, 6] | help: give the pool itself, and the lengths of its input";
+    }
+}
+
+#[test]
 fn pools() {
     let x = f32s(&[3, 6, 6]);
     let operand = "operands: f32[3, 6, 6]";

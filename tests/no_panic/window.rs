@@ -1,6 +1,6 @@
 //! Windows with odd options on odd tensors.
 
-use retrograd::{Conv, Padding, Pool, Resampling, Tensor};
+use retrograd::{Conv, Padding, PerAxis, Pool, Resampling, Tensor};
 
 use crate::{Binary, Unary};
 
@@ -30,6 +30,10 @@ pub(crate) const UNARY: &[(&str, Unary)] = &[
     ("max_pool3d", |x| each(|pool| x.max_pool3d_with_indices(pool).1)),
     ("avg_pool1d", |x| each(|pool| x.avg_pool1d(pool))),
     ("avg_pool2d", |x| each(|pool| x.avg_pool2d(pool))),
+    ("avg_pool_input", |x| {
+        let sizes = [PerAxis::All(4), PerAxis::All(0), PerAxis::All(usize::MAX), PerAxis::Each(vec![2, 3])];
+        sizes.into_iter().flat_map(|size| each(|pool| x.avg_pool2d_input(size.clone(), pool))).collect()
+    }),
     ("lp_pool2d", |x| each(|pool| x.lp_pool2d(2.0, pool))),
     ("lp_pool", |x| [0.0, -1.0, f64::NAN, f64::INFINITY, 0.5].map(|p| x.lp_pool1d(p, 2)).into()),
     ("adaptive", |x| {
@@ -74,6 +78,14 @@ pub(crate) const BINARY: &[(&str, Binary)] = &[
     }),
     ("conv_transpose2d", |a, b| {
         convolutions(a).into_iter().map(|conv| a.conv_transpose2d(b, conv)).collect()
+    }),
+    ("conv_weight", |a, b| {
+        let kernel = |conv| [a.conv1d_weight(b, 2, conv), a.conv2d_weight(b, [usize::MAX, 1], Conv::new())];
+        convolutions(a).into_iter().flat_map(kernel).collect()
+    }),
+    ("conv_input", |a, b| {
+        let size = |conv| [a.conv2d_input(b, 4, conv), a.conv1d_input(b, usize::MAX, Conv::new())];
+        convolutions(a).into_iter().flat_map(size).collect()
     }),
     ("max_unpool", |a, b| vec![a.max_unpool(b, [3]), a.max_unpool(&b.i64(), [2, 2]), a.max_unpool(b, 1)]),
 ];

@@ -1,7 +1,25 @@
 //! The layers.
 
+mod activation;
+mod componentwise;
+mod constant;
+mod convolution;
+mod dropout;
 mod linear;
 mod normalization;
+mod shape;
+mod stateless;
+mod window;
 
+pub use activation::*;
+pub use componentwise::{Add, CAdd, CMul, Mul, ScaleParams, ShiftParams};
+pub use constant::{AddConstant, MulConstant};
+pub use convolution::{
+    Conv1d, Conv2d, Conv3d, ConvParams, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Convolution,
+    PaddingMode, TransposedConvolution,
+};
+pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, SpatialDropout};
 pub use linear::{Linear, LinearParams};
 pub use normalization::*;
+pub use shape::*;
+pub use window::PerWindowAxis;

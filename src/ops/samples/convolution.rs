@@ -6,7 +6,10 @@ use crate::{Conv, Padding, Pool, Resampling};
 
 /// All of them.
 pub(super) fn rows() -> Vec<Sample> {
-    [convolutions(), transposed(), pools(), adaptive_pools(), images()].into_iter().flatten().collect()
+    [convolutions(), transposed(), gradients(), pools(), adaptive_pools(), images()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn convolutions() -> Vec<Sample> {
@@ -61,6 +64,47 @@ fn transposed() -> Vec<Sample> {
         ),
         row("conv_transpose3d", vec![normal(1, &[1, 1, 2, 2, 2]), normal(2, &[1, 2, 2, 1, 2])], |x| {
             x[0].conv_transpose3d(&x[1], Conv::new().stride(2))
+        }),
+    ]
+}
+
+fn gradients() -> Vec<Sample> {
+    let images = || vec![normal(1, &[2, 2, 5, 6]), normal(2, &[2, 3, 3, 2])];
+    vec![
+        row("conv1d_weight", vec![normal(1, &[2, 3, 7]), normal(2, &[2, 4, 5])], |x| {
+            x[0].conv1d_weight(&x[1], 3, Conv::new())
+        }),
+        // Fewer positions than there are windows, as a transposed convolution with output padding has them.
+        row("conv1d_weight", vec![normal(1, &[3, 7]), normal(2, &[4, 3])], |x| {
+            x[0].conv1d_weight(&x[1], 2, Conv::new().dilation(3))
+        }),
+        row("conv2d_weight", images(), |x| {
+            x[0].conv2d_weight(&x[1], [2, 3], Conv::new().stride(2).padding([1, 0]))
+        }),
+        row("conv2d_weight", vec![normal(1, &[2, 4, 3, 3]), normal(2, &[2, 6, 3, 3])], |x| {
+            x[0].conv2d_weight(&x[1], 3, Conv::new().groups(2).padding(Padding::Same))
+        }),
+        row("conv3d_weight", vec![normal(1, &[1, 2, 3, 4, 3]), normal(2, &[1, 2, 2, 2, 3])], |x| {
+            x[0].conv3d_weight(&x[1], [2, 1, 1], Conv::new().stride([1, 2, 1]))
+        }),
+        row("conv1d_input", vec![normal(1, &[4, 3]), normal(2, &[4, 3, 2])], |x| {
+            x[0].conv1d_input(&x[1], 7, Conv::new().stride(2))
+        }),
+        row("conv2d_input", vec![normal(1, &[2, 3, 3, 2]), normal(2, &[3, 2, 2, 3])], |x| {
+            x[0].conv2d_input(&x[1], [5, 6], Conv::new().stride([2, 3]).padding(Padding::Same))
+        }),
+        row("conv2d_input", vec![normal(1, &[1, 4, 2, 2]), normal(2, &[4, 1, 2, 2])], |x| {
+            x[0].conv2d_input(&x[1], 3, Conv::new().groups(2))
+        }),
+        row("conv3d_input", vec![normal(1, &[1, 2, 2, 3, 2]), normal(2, &[2, 1, 2, 1, 2])], |x| {
+            x[0].conv3d_input(&x[1], 3, Conv::new())
+        }),
+        row("avg_pool1d_input", vec![normal(4, &[3, 3])], |x| x[0].avg_pool1d_input(7, 2)),
+        row("avg_pool2d_input", vec![normal(4, &[2, 3, 4])], |x| {
+            x[0].avg_pool2d_input([5, 6], Pool::new(3).stride(2).padding(1).exclude_padding().ceil_mode())
+        }),
+        row("avg_pool3d_input", vec![normal(4, &[1, 1, 1, 2])], |x| {
+            x[0].avg_pool3d_input([2, 3, 4], Pool::new(2).divisor(3.0))
         }),
     ]
 }

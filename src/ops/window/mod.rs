@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod convolution;
+mod gradient;
 mod options;
 mod patches;
 mod pool;

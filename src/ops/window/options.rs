@@ -228,6 +228,27 @@ impl Slides {
         self.windows(input, kernel, &output, &before)
     }
 
+    /// Where the windows lie on an input of which `output` is a result, the first of its positions at least.
+    pub(super) fn between(
+        &self,
+        input: &[usize],
+        kernel: &[usize],
+        output: &[usize],
+    ) -> Result<Windows, Box<Misfit>> {
+        if let Some(length) = input.iter().chain(kernel).find(|&&length| length > LONGEST) {
+            return Err(Misfit::shape(format!("lengths are at most {LONGEST}, got {length}")));
+        }
+        let windows = self.over(input, kernel, Rounding::Down)?;
+        let all = windows.own(&windows.output);
+        if output.iter().zip(all).any(|(own, all)| *own == 0 || own > all) {
+            let message = format!(
+                "a kernel {kernel:?} on an input {input:?} has {all:?} positions, the gradient has {output:?}"
+            );
+            return Err(Misfit::shape(message).help("give the options of the convolution itself"));
+        }
+        Ok(Windows { output: per_axis(output, 1), ..windows })
+    }
+
     /// Where the windows lie on the input of which `output` is the result, the smallest one, longer by `more`.
     pub(super) fn under(
         &self,

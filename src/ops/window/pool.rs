@@ -1,6 +1,6 @@
 //! Pooling: sums and greatest elements of windows. The last axes are the window's, all before them are planes.
 
-use super::options::{Pool, Rounding};
+use super::options::{IntoPerAxis, PerAxis, Pool, Rounding};
 use crate::autodiff::level::{bind, bind_many, misuse};
 use crate::error::Misfit;
 use crate::exec::window::{Windows, count};
@@ -163,15 +163,51 @@ impl Tensor {
             Ok((sums, windows)) => (sums, pool.counts(&windows)),
             Err(invalid) => return invalid,
         };
-        match sums {
-            (sums, counts) if counts.windows(2).all(|pair| pair[0] == pair[1]) => {
-                sums / counts.first().copied().unwrap_or(1.0)
+        sums.0.over_counts(rank, sums.1)
+    }
+
+    /// Sums of windows over what each is to be divided by, in row-major order, to be means.
+    #[track_caller]
+    fn over_counts(&self, rank: usize, counts: Vec<f64>) -> Tensor {
+        if counts.windows(2).all(|pair| pair[0] == pair[1]) {
+            return self / counts.first().copied().unwrap_or(1.0);
+        }
+        let shape = self.spec().shape;
+        let own = Shape::of(&shape[shape.rank() - rank..]);
+        self / Tensor::from_vec(counts, own).to_dtype(self.spec().dtype)
+    }
+
+    /// The gradient of the input, of lengths `size`, of a pooling to means, given that of its output.
+    #[track_caller]
+    fn average_spread(&self, operation: &'static str, rank: usize, size: &PerAxis, pool: &Pool) -> Tensor {
+        if self.error().is_some() {
+            return self.clone();
+        }
+        let fit = || {
+            let (spec, size) = (self.spec(), size.positive("size", rank)?);
+            Domain::Floats.check(spec.dtype)?;
+            let Some(lead) = spec.shape.rank().checked_sub(rank) else {
+                let message = format!("the gradient {} has fewer axes than the window, {rank}", spec.shape);
+                return Err(Misfit::shape(message));
+            };
+            let input = [&spec.shape.to_vec()[..lead], &size].concat();
+            let windows =
+                windows(rank, &spec.with_shape(Shape::checked(&input).map_err(Misfit::shape)?), pool)?;
+            let own = &spec.shape.to_vec()[lead..];
+            let all = windows.own(&windows.output);
+            if own != all {
+                let message =
+                    format!("an input of lengths {size:?} has {all:?} windows, the gradient has {own:?}");
+                return Err(Misfit::shape(message).help("give the pool itself, and the lengths of its input"));
             }
-            (sums, counts) => {
-                let shape = sums.spec().shape;
-                let own = Shape::of(&shape[shape.rank() - rank..]);
-                &sums / Tensor::from_vec(counts, own).to_dtype(sums.spec().dtype)
+            Ok(windows)
+        };
+        match fit() {
+            Ok(windows) => {
+                let shares = self.over_counts(rank, pool.counts(&windows));
+                bind(&LinearMap(SumPool(Pooling { kind: PoolKind::Spread, windows })), &[&shares])
             }
+            Err(misfit) => misuse(operation, &[self], misfit),
         }
     }
 
@@ -217,6 +253,52 @@ impl Tensor {
             Err(invalid) => invalid,
         }
     }
+}
+
+macro_rules! spreads {
+    ($($(#[doc = $doc:literal])* $name:ident $rank:literal;)*) => {
+        impl Tensor {$(
+            $(#[doc = $doc])*
+            #[track_caller]
+            pub fn $name(&self, size: impl IntoPerAxis, pool: impl Into<Pool>) -> Tensor {
+                self.average_spread(stringify!($name), $rank, &size.into_per_axis(), &pool.into())
+            }
+        )*}
+    };
+}
+
+spreads! {
+    /// The gradient of the input of [`Tensor::avg_pool1d`]; see [`Tensor::avg_pool2d_input`].
+    ///
+    /// Gradient: `dx = dy.avg_pool1d(pool)`.
+    ///
+    /// PyTorch: none. JAX: none.
+    avg_pool1d_input 1;
+
+    /// The gradient of the input of [`Tensor::avg_pool2d`] with the same pool, of lengths `size`, given that of its
+    /// output (this tensor): every element over the number of elements of its window, added up where windows overlap.
+    ///
+    /// # Errors
+    /// The result is invalid if an input of these lengths has another number of windows.
+    ///
+    /// Gradient: `dx = dy.avg_pool2d(pool)`.
+    ///
+    /// PyTorch: none. JAX: none.
+    ///
+    /// ```
+    /// # use retrograd::Tensor;
+    /// let dy = Tensor::from([[4.0, 8.0]]);
+    /// assert_eq!(dy.avg_pool2d_input([2, 5], 2).to_vec::<f64>()?, [1.0, 1.0, 2.0, 2.0, 0.0, 1.0, 1.0, 2.0, 2.0, 0.0]);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    avg_pool2d_input 2;
+
+    /// The gradient of the input of [`Tensor::avg_pool3d`]; see [`Tensor::avg_pool2d_input`].
+    ///
+    /// Gradient: `dx = dy.avg_pool3d(pool)`.
+    ///
+    /// PyTorch: none. JAX: none.
+    avg_pool3d_input 3;
 }
 
 macro_rules! pools {
