@@ -8,6 +8,7 @@ mod dropout;
 mod linear;
 mod normalization;
 mod pooling;
+mod recurrent;
 mod resampling;
 mod shape;
 mod stateless;
@@ -24,6 +25,7 @@ pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, Spatia
 pub use linear::{Linear, LinearParams};
 pub use normalization::*;
 pub use pooling::*;
+pub use recurrent::*;
 pub use resampling::{Factors, PixelShuffle, PixelUnshuffle, Upsample};
 pub use shape::*;
 pub use window::PerWindowAxis;
