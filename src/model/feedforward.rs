@@ -1,10 +1,8 @@
 //! Networks of layers one after the other: fully connected, convolutional, and both.
 
-use std::sync::Arc;
-
 use super::options::{Activation, Init, begun};
 use retrograd::nn::{
-    BatchNorm1d, BatchNorm2d, Conv2d, Ctx, Dropout, Linear, MaxPool2d, Module, Reshape, Sequential,
+    BatchNorm1d, BatchNorm2d, Conv2d, Ctx, Dropout, Instance, Linear, MaxPool2d, Reshape, Sequential,
     SpatialDropout, functionalize_with_state,
 };
 use retrograd::tree::AnyTree;
@@ -310,13 +308,10 @@ pub fn alexnet(
     let body = SpatialNetwork { inputs: image[0], ..body.clone() }.layers(Sequential::new());
     // What comes out of the convolutions is found by trying them.
     let [channels, height, width] = image;
-    let tried = Arc::new(body.clone());
-    let (params, state) = (tried.params(&mut Rng::seed(0)), tried.state());
+    let mut tried = Instance::new(body.clone(), Rng::seed(0));
+    tried.eval();
     let example = Tensor::zeros([1, channels, height, width]);
-    let (y, _) = Module::apply(&tried, &params, &state, &example, &mut Ctx::eval());
-    if let Some(error) = y.error() {
-        return Err(error.clone().context("alexnet: convolutions of an image"));
-    }
+    let y = tried.forward(&example).map_err(|error| error.context("alexnet, convolutions of an image"))?;
     if y.numel() == 0 {
         let message = format!("alexnet: nothing of an image {image:?} is left behind the convolutions");
         return Err(Error::msg(message).help("take a larger image, or fewer poolings and strides"));

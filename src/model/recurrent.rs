@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::options::{Output, Recurrent};
 use retrograd::nn::{BatchNorm1d, Ctx, Mode, Module, NormParams, RunningStats};
-use retrograd::{Error, Rng, Tensor, Tree};
+use retrograd::{Error, Rng, Tensor, Tree, tree};
 
 /// Sequences `[batch, steps, features]`; one without the first axis is a batch of one.
 pub(super) fn sequences(x: &Tensor) -> Tensor {
@@ -226,7 +226,11 @@ pub fn recurrent_lstm_network(
         }
         let mut state = previous.clone().unwrap_or_else(|| {
             let zeros = zeros(&x, hidden);
-            LstmState { h: zeros.clone(), c: zeros, norm: norms.as_ref().map(|norms| norms.begin()) }
+            LstmState {
+                h: zeros.clone(),
+                c: zeros,
+                norm: norms.as_ref().map(|norms| tree::cast(&norms.begin(), x.dtype())),
+            }
         });
         let mut outputs = Vec::new();
         for t in 0..x.shape()[1] as usize {

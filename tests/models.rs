@@ -1,0 +1,322 @@
+//! Whole networks: what they compute, that they are differentiated and compiled, that states go on.
+
+use retrograd::model::module::{
+    SoftAttention, layer_normalization, masked_batch_normalization, soft_attention,
+};
+use retrograd::model::{
+    Activation, FastWeights, Init, Layers, LstmState, NeuralNetwork, Output, Recurrent, SpatialNetwork,
+    alexnet, neural_network, recurrent_fw_network, recurrent_gru_network, recurrent_lstm_network,
+    recurrent_network, spatial_network,
+};
+use retrograd::nn::{Ctx, LayerNorm, NormParams, functionalize};
+use retrograd::{DType, Fallback, Result, Rng, Tensor, Tree, grad, gradcheck, tree};
+
+fn numbers(seed: u64, shape: &[usize]) -> Tensor {
+    Rng::seed(seed).randn(shape).f64()
+}
+
+fn f64s<T: Tree>(tree: &T) -> T {
+    tree::cast(tree, DType::F64)
+}
+
+fn close(a: &Tensor, b: &Tensor) -> bool {
+    a.allclose(b, 1e-12, 1e-12).expect("both have values")
+}
+
+/// Holds a recurrent network to what all have in common.
+fn recurrent_laws<P: Tree, S: Tree>(
+    f: impl Fn(&P, &Tensor, &Option<S>) -> (Tensor, S) + Sync,
+    params: &P,
+    hidden: usize,
+    all: bool,
+) -> Result<()> {
+    let params = &f64s(params);
+    let x = numbers(1, &[2, 4, 3]);
+    let (y, end) = f(params, &x, &None);
+    assert_eq!(y.shape().to_vec(), if all { vec![2, 4, hidden] } else { vec![2, hidden] });
+
+    // In two parts as in one.
+    let (first, state) = f(params, &x.narrow(1, 0, 1), &None);
+    let (rest, last) = f(params, &x.narrow(1, 1, 3), &Some(state));
+    let parts = if all { Tensor::cat(&[first, rest], 1) } else { rest };
+    assert!(close(&parts, &y));
+    for (a, b) in tree::leaves(&last).iter().zip(tree::leaves(&end)) {
+        assert!(close(a, &b));
+    }
+    // A sequence without the batch's axis is a batch of one.
+    let (alone, _) = f(params, &x.at(1), &None);
+    assert!(close(&alone, &y.narrow(0, 1, 1)));
+
+    let loss = |p: &P, x: &Tensor| f(p, x, &None).0.square().sum();
+    gradcheck(loss, params, &x)?;
+    let (direct, value) = grad(loss).call(params, &x)?;
+    let compiled = grad(loss).optimize(true).fallback(Fallback::Error);
+    for _ in 0..2 {
+        let (grads, again) = compiled.call(params, &x)?;
+        assert!(close(&again, &value));
+        for (a, b) in tree::leaves(&grads).iter().zip(tree::leaves(&direct)) {
+            assert!(a.allclose(&b, 1e-10, 1e-12)?);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn recurrent_networks_keep_their_laws() -> Result<()> {
+    for output in [Output::Last, Output::All] {
+        for init in [Init::Xavier, Init::He, Init::Orthogonal, Init::Uniform(0.3), Init::Default] {
+            let all = output == Output::All;
+            let options = Recurrent::new(3, 5).output(output).init(init);
+            let mut rng = Rng::seed(1);
+            let (f, p) = recurrent_network(&options, &mut rng);
+            recurrent_laws(f, &p, 5, all)?;
+            let (f, p) = recurrent_lstm_network(&options, &mut rng);
+            recurrent_laws(f, &p, 5, all)?;
+            let (f, p) = recurrent_gru_network(&options, &mut rng);
+            recurrent_laws(f, &p, 5, all)?;
+        }
+        let fast = FastWeights::new(Recurrent::new(3, 5).output(output));
+        for options in [fast.clone(), fast.steps(2).decay(0.8).rate(0.4).layer_norm(false)] {
+            let (f, p) = recurrent_fw_network(&options, &mut Rng::seed(1));
+            recurrent_laws(f, &p, 5, output == Output::All)?;
+        }
+    }
+    Ok(())
+}
+
+/// One step of each network as its definition says, on the input and the state side by side.
+#[test]
+fn recurrent_networks_compute_what_is_written() -> Result<()> {
+    let (x, h, c) = (numbers(1, &[2, 3]), numbers(2, &[2, 5]), numbers(3, &[2, 5]));
+    let options = Recurrent::new(3, 5);
+    let steps = x.unsqueeze(1);
+    let beside = |h: &Tensor| Tensor::cat(&[x.clone(), h.clone()], 1);
+    let mut rng = Rng::seed(4);
+
+    let (f, p) = recurrent_network(&options, &mut rng);
+    let p = tree::map(&f64s(&p), |w| w + 0.1);
+    let state = Some(retrograd::model::Hidden { h: h.clone() });
+    assert!(close(&f(&p, &steps, &state).0, &(beside(&h).matmul(&p.w) + &p.b).tanh()));
+
+    let (f, p) = recurrent_gru_network(&options, &mut rng);
+    let p = tree::map(&f64s(&p), |w| w + 0.1);
+    let gates = (beside(&h).matmul(&p.w) + &p.b).sigmoid();
+    let (r, z) = (gates.narrow(1, 0, 5), gates.narrow(1, 5, 5));
+    let value = (beside(&(&r * &h)).matmul(&p.v) + &p.c).tanh();
+    assert!(close(&f(&p, &steps, &state).0, &((1.0 - &z) * &h + &z * value)));
+
+    let (f, p) = recurrent_lstm_network(&options, &mut rng);
+    let p = tree::map(&f64s(&p), |w| w + 0.1);
+    let sums = beside(&h).matmul(&p.w) + p.b.as_ref().expect("not normalised");
+    let [i, forget, o, g] = [0, 1, 2, 3].map(|gate| sums.narrow(1, gate * 5, 5));
+    let cells = forget.sigmoid() * &c + i.sigmoid() * g.tanh();
+    let (y, state) = f(&p, &steps, &Some(LstmState { h: h.clone(), c, norm: None }));
+    assert!(close(&state.c, &cells) && close(&y, &(o.sigmoid() * cells.tanh())));
+
+    let (f, p) = recurrent_fw_network(&FastWeights::new(options), &mut rng);
+    let p = tree::map(&f64s(&p), |w| w + 0.1);
+    let a = numbers(6, &[2, 5, 5]);
+    let (y, state) = f(&p, &steps, &Some(retrograd::model::FastState { h: h.clone(), a: a.clone() }));
+    let fast = a * 0.9 + h.unsqueeze(2) * h.unsqueeze(1) * 0.5;
+    let sums = beside(&h).matmul(&p.w) + &p.b;
+    let normal = |h: Tensor| {
+        let off = &h - h.mean_keepdim(1);
+        (&off / (off.square().mean_keepdim(1) + 1e-5).sqrt()).relu()
+    };
+    let once = normal(sums.clone());
+    let twice = normal(sums + fast.matmul(&once.unsqueeze(2)).squeeze(2));
+    assert!(close(&state.a, &fast) && close(&y, &twice));
+    Ok(())
+}
+
+#[test]
+fn a_normalised_lstm_follows_statistics_for_each_step() -> Result<()> {
+    let options = Recurrent::new(3, 5).batch_normalization(2);
+    let (f, p) = recurrent_lstm_network(&options, &mut Rng::seed(1));
+    let p = f64s(&p);
+    let x = numbers(1, &[6, 4, 3]);
+    let loss = |p: &retrograd::model::LstmParams, x: &Tensor| f(p, x, &None).0.square().sum();
+    gradcheck(loss, &p, &x)?;
+
+    let (_, state) = f(&p, &x, &None);
+    let norm = state.norm.as_ref().expect("it is normalised");
+    assert_eq!(norm.steps.len(), 2);
+    let seen = |step: usize| norm.steps[step].0.as_ref().expect("followed").num_batches_tracked.item::<i64>();
+    // Steps 1 to 3 share the second.
+    assert_eq!((seen(0)?, seen(1)?), (1, 3));
+    // In use each example is alone with what was learned.
+    let state = state.restarted().eval();
+    let (together, after) = f(&p, &x, &Some(state.clone()));
+    let begin =
+        LstmState { h: state.h.narrow(0, 2, 1), c: state.c.narrow(0, 2, 1), norm: state.norm.clone() };
+    let (alone, _) = f(&p, &x.narrow(0, 2, 1), &Some(begin));
+    assert!(close(&alone, &together.narrow(0, 2, 1)));
+    let means =
+        |state: &LstmState| state.norm.clone().expect("kept").steps[0].0.clone().expect("kept").running_mean;
+    assert!(close(&means(&after), &means(&state)));
+    Ok(())
+}
+
+#[test]
+fn a_state_of_a_normalised_network_does_not_fit_another() {
+    let (f, p) = recurrent_lstm_network(&Recurrent::new(3, 5).batch_normalization(2), &mut Rng::seed(1));
+    let (_, plain) = recurrent_lstm_network(&Recurrent::new(3, 5), &mut Rng::seed(1));
+    let (_, state) = f(&p, &Tensor::ones([2, 1, 3]), &None);
+    let error = f(&plain, &Tensor::ones([2, 1, 3]), &Some(state)).0.item::<f32>().unwrap_err().to_string();
+    assert!(error.contains("a state of a normalised network, and parameters of one that is not"), "{error}");
+    let (f, p) = recurrent_network(&Recurrent::new(3, 5), &mut Rng::seed(1));
+    let error = f(&p, &Tensor::ones([2, 0, 3]), &None).0.item::<f32>().unwrap_err().to_string();
+    assert!(error.contains("a sequence of no steps has no last output"), "{error}");
+}
+
+#[test]
+fn networks_of_layers_have_the_layers_that_were_asked_for() -> Result<()> {
+    let options = NeuralNetwork::new(12, [8, 6, 3])
+        .activation(Activation::Tanh)
+        .batch_normalization(true)
+        .dropout([0.2, 0.0, 0.5])
+        .classifier(true);
+    let (_, params, state) = neural_network(&options, &mut Rng::seed(1));
+    // Reshape, three layers with dropout before the first and last, normalisation and tanh behind the first two.
+    assert_eq!(params.len(), 1 + 2 + 3 + 4);
+    assert_eq!(tree::paths(&params).len(), 3 * 2 + 2 * 2);
+    assert_eq!(tree::paths(&state).len(), 2 * 3);
+
+    let options = SpatialNetwork::new(3, [4, 6]).poolings([2, 3]).kernel_size([3, 5]).dropout([0.1]);
+    let (f, params, state) = spatial_network(&options, &mut Rng::seed(1));
+    assert_eq!(params.len(), 2 * 4);
+    let (y, _) = f(&params, &state, &Tensor::ones([2, 3, 12, 12]), &mut Ctx::eval());
+    assert_eq!(y.shape(), [2, 6, 2, 2]);
+    Ok(())
+}
+
+#[test]
+fn every_activation_and_initialiser_makes_a_network_that_learns() -> Result<()> {
+    let activations = [
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::LeakyRelu(0.1),
+        Activation::Elu,
+        Activation::Selu,
+        Activation::Gelu,
+        Activation::Silu,
+        Activation::Softplus,
+        Activation::Softsign,
+        Activation::HardTanh,
+        Activation::Softmax,
+        Activation::LogSoftmax,
+    ];
+    let inits = [Init::Xavier, Init::He, Init::Orthogonal, Init::Uniform(0.3), Init::Default];
+    let (x, y) = (numbers(1, &[16, 4]).f32(), numbers(2, &[16, 2]).f32());
+    for (i, activation) in activations.into_iter().enumerate() {
+        let options =
+            NeuralNetwork::new(4, [12, 2]).activation(activation).classifier(true).init(inits[i % 5]);
+        let (f, mut params, state) = neural_network(&options, &mut Rng::seed(1));
+        let loss = grad(|p: &Layers, x: &Tensor, y: &Tensor| {
+            (f(p, &state, x, &mut Ctx::train(Rng::seed(0))).0 - y).square().mean()
+        });
+        let rate = if activation == Activation::LogSoftmax { 0.002 } else { 0.1 };
+        let mut losses = Vec::new();
+        for _ in 0..40 {
+            let (grads, loss) = loss.call(&params, (&x, &y))?;
+            params = tree::zip(&params, &grads, |p, g| p - g * rate);
+            losses.push(loss.item::<f64>()?);
+        }
+        assert!(losses[39] < 0.95 * losses[0], "{activation:?}: {losses:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn alexnet_joins_convolutions_and_classifier() -> Result<()> {
+    let body = SpatialNetwork::new(1, [4, 6]).poolings([2, 2]).batch_normalization(true);
+    let head = NeuralNetwork::new(0, [10, 3]).dropout([0.5]).classifier(true);
+    let (f, params, state) = alexnet([2, 9, 9], &body, &head, &mut Rng::seed(1))?;
+    let x = numbers(1, &[4, 2, 9, 9]).f32();
+    let loss = |p: &Layers, s: &Layers, x: &Tensor| {
+        let (scores, next) = f(p, s, x, &mut Ctx::train(Rng::seed(3)));
+        (scores.cross_entropy(&Tensor::from([0i64, 1, 2, 0])), next)
+    };
+    let (direct, (value, next)) = grad(loss).call(&params, (&state, &x))?;
+    let compiled = grad(loss).optimize(true).fallback(Fallback::Error);
+    for _ in 0..2 {
+        let (grads, (again, followed)) = compiled.call(&params, (&state, &x))?;
+        assert!(again.allclose(&value, 1e-5, 0.0)?);
+        for (a, b) in tree::leaves(&grads).iter().zip(tree::leaves(&direct)) {
+            assert!(a.allclose(&b, 1e-3, 1e-5)?);
+        }
+        for (a, b) in tree::leaves(&followed).iter().zip(tree::leaves(&next)) {
+            assert!(a.allclose(&b, 1e-5, 1e-6)?);
+        }
+    }
+    // State follows in training and stays in use.
+    let (_, used) = f(&params, &next, &x, &mut Ctx::eval());
+    for (a, b) in tree::leaves(&used).iter().zip(tree::leaves(&next)) {
+        assert!(a.allclose(&b, 0.0, 0.0)?);
+    }
+    let small = alexnet([2, 1, 1], &body, &head, &mut Rng::seed(1)).err().expect("too small").to_string();
+    assert!(small.contains("alexnet"), "{small}");
+    Ok(())
+}
+
+#[test]
+fn layer_normalization_is_the_layers() -> Result<()> {
+    let (f, p) = layer_normalization(5);
+    let p = tree::map(&f64s(&p), |p| p + 0.3);
+    let x = numbers(1, &[4, 5]);
+    gradcheck(|p: &_, x: &Tensor| (f(p, x).sin()).sum(), &p, &x)?;
+    let y = f(&p, &x);
+    let (layer, _) = functionalize(LayerNorm::new([5]), &mut Rng::seed(0));
+    let same = NormParams { weight: Some(p.gain.clone()), bias: Some(p.bias.clone()) };
+    assert!(close(&y, &layer(&same, &x)));
+    Ok(())
+}
+
+#[test]
+fn masked_batch_normalization_sees_only_what_is_there() -> Result<()> {
+    let (f, p, stats) = masked_batch_normalization(3, 0.1);
+    let (p, stats) = (tree::map(&f64s(&p), |p| p + 0.3), f64s(&stats));
+    let x = numbers(1, &[2, 4, 3]);
+    // The second sequence has two steps.
+    let mask = Tensor::from([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]]).unsqueeze(-1);
+    let (y, next) = f(&p, &x, &mask, &stats, &Ctx::train(Rng::seed(0)));
+    // As batch normalisation of the six rows that are there.
+    let rows = x.reshape([8, 3]).narrow(0, 0, 6);
+    let mean = rows.mean_dim(0);
+    let std = ((&rows - &mean).square().mean_dim(0) + 1e-5).sqrt();
+    let expected = (rows - &mean) / &std * &p.gain + &p.bias;
+    assert!(close(&y.reshape([8, 3]).narrow(0, 0, 6), &expected));
+    assert!(close(&y.reshape([8, 3]).narrow(0, 6, 2), &p.bias.expand([2, 3])));
+    assert!(close(&next.running_mean, &(mean * 0.1)));
+    assert!(close(&next.running_std, &(std * 0.1 + 0.9)));
+    // What is masked has no influence.
+    let other = x.clone().with((1, 3), 99.0);
+    assert!(close(&f(&p, &other, &mask, &stats, &Ctx::train(Rng::seed(0))).0, &y));
+    gradcheck(|x: &Tensor| f(&p, x, &mask, &stats, &Ctx::train(Rng::seed(0))).0.sin().sum(), &x, ())?;
+    let (y, same) = f(&p, &x, &mask, &next, &Ctx::eval());
+    assert!(close(&same.running_mean, &next.running_mean));
+    let expected = (x.at((0, 0)) - &next.running_mean) / &next.running_std * &p.gain + &p.bias;
+    assert!(close(&y.at((0, 0)), &expected));
+    Ok(())
+}
+
+#[test]
+fn soft_attention_is_an_expectation() -> Result<()> {
+    for normalize in [false, true] {
+        let options = SoftAttention::new(4, 3, 5).layer_normalization(normalize);
+        let (f, p) = soft_attention(&options, &mut Rng::seed(1));
+        let p = f64s(&p);
+        let (subject, h) = (numbers(1, &[2, 3, 5]), numbers(2, &[2, 4]));
+        let (attention, focus) = f(&p, &subject, &h);
+        assert_eq!((attention.shape().to_vec(), focus.shape().to_vec()), (vec![2, 3], vec![2, 5]));
+        assert!(close(&focus.sum_dim(-1), &Tensor::ones([2]).f64()));
+        assert!(close(&attention, &subject.matmul(&focus.unsqueeze(-1)).squeeze(-1)));
+        let (one, _) = f(&p, &subject.at(1), &h.at(1));
+        assert!(close(&one, &attention.at(1)));
+        gradcheck(|p: &_| f(p, &subject, &h).0.sin().sum(), &p, ())?;
+        let error = f(&p, &subject, &h.at(0)).0.item::<f64>().unwrap_err().to_string();
+        assert!(error.starts_with("soft_attention: a subject [batch, features, choices]"), "{error}");
+    }
+    Ok(())
+}
