@@ -49,7 +49,14 @@ impl<const N: usize> AvgPool<N> {
         const { assert!(N >= 1 && N <= 3, "windows have one to three axes") }
         let kernel = kernel_size.each();
         let padding = Padding::VALID;
-        AvgPool { kernel, stride: kernel, padding, ceil_mode: false, count_include_pad: true, divisor_override: None }
+        AvgPool {
+            kernel,
+            stride: kernel,
+            padding,
+            ceil_mode: false,
+            count_include_pad: true,
+            divisor_override: None,
+        }
     }
 
     /// From one window to the next; the kernel's length by default.

@@ -7,8 +7,8 @@ mod norm;
 mod unpooling;
 
 pub use adaptive::{
-    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool, AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d, AdaptiveMaxPool3d, AdaptiveSize,
+    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool,
+    AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d, AdaptiveSize,
 };
 pub use average::{AvgPool, AvgPool1d, AvgPool2d, AvgPool3d};
 pub use max::{MaxPool, MaxPool1d, MaxPool2d, MaxPool3d, MaxPoolIndices};

@@ -103,7 +103,8 @@ impl<const N: usize> Module for MaxUnpool<N> {
     fn backward(&self, _: &(), numbers: &Tensor, dy: &Tensor) -> ((), Self::Input) {
         let (at, dy) = (flat::<N>(numbers), flat::<N>(dy));
         // The number of the last element for each place, to tell those that were overwritten.
-        let own = Tensor::arange(shape_of(&at).last().map_or(0, |&count| count.into())).broadcast_to(shape_of(&at));
+        let own =
+            Tensor::arange(shape_of(&at).last().map_or(0, |&count| count.into())).broadcast_to(shape_of(&at));
         let last = Tensor::zeros(shape_of(&dy)).i64().scatter(-1, &at, &own).gather(-1, &at);
         let dx = last.eq(&own).where_(dy.gather(-1, &at), 0.0);
         ((), (dx.reshape_as(numbers), numbers.zeros_like()))
