@@ -8,7 +8,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::tensor::Spec;
+use crate::autodiff::level::misuse;
+use crate::tensor::{Spec, Tensor};
 
 /// The result of everything that asks for a value.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -115,6 +116,41 @@ impl Error {
         Error::plain(ErrorKind::Other, message)
     }
 
+    /// An error of the kind that it is, for functions and layers of your own that refuse their arguments: see
+    /// [`refuse`](Error::refuse).
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error::plain(kind, message)
+    }
+
+    /// An invalid tensor that carries this error, which is what a function of your own returns that cannot work:
+    /// the name of the function, its operands' specs and the caller's line become part of the error. An operand
+    /// that is invalid itself is returned instead, since its error came first.
+    ///
+    /// ```
+    /// use retrograd::{Error, ErrorKind, Tensor};
+    ///
+    /// #[track_caller]
+    /// fn halves(x: &Tensor) -> Tensor {
+    ///     if x.error().is_some() || x.numel() % 2 == 0 {
+    ///         return x.reshape([2, -1]);
+    ///     }
+    ///     let message = format!("an even number of elements has halves, got {}", x.numel());
+    ///     Error::new(ErrorKind::Shape, message).help("pad it with `pad`").refuse("halves", &[x])
+    /// }
+    ///
+    /// let text = halves(&Tensor::ones([3])).item::<f32>().unwrap_err().to_string();
+    /// assert!(text.starts_with("halves: an even number of elements has halves, got 3\n  operands: f32[3]\n  at "));
+    /// assert!(text.ends_with("help: pad it with `pad`"));
+    ///
+    /// let first = Tensor::ones([3]).reshape([2]);
+    /// let later = Error::msg("too late").refuse("halves", &[&first]);
+    /// assert!(later.error().unwrap().to_string().starts_with("reshape: "));
+    /// ```
+    #[track_caller]
+    pub fn refuse(self, operation: &'static str, operands: &[&Tensor]) -> Tensor {
+        misuse(operation, operands, Misfit::caused(self))
+    }
+
     pub(crate) fn plain(kind: ErrorKind, message: impl Into<String>) -> Error {
         Error(Arc::new(Inner {
             kind,
@@ -159,6 +195,11 @@ impl Error {
         crate::autodiff::function::raise(self)
     }
 
+    /// Keeps what another library reported as the source; the message already tells of it.
+    pub(crate) fn caused_by(self, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+        self.with(|inner| inner.source = Some(Arc::new(source)))
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Error {
         change(Arc::make_mut(&mut self.0));
         self
@@ -169,7 +210,9 @@ impl Error {
         self.with(|inner| inner.context = format!("{context}: {}", inner.context))
     }
 
-    pub(crate) fn help(self, help: impl Into<Cow<'static, str>>) -> Error {
+    /// Says what to do next, in a line of its own.
+    #[must_use]
+    pub fn help(self, help: impl Into<Cow<'static, str>>) -> Error {
         self.helped(Some(help.into()))
     }
 

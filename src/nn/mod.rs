@@ -18,20 +18,29 @@
 //! The same layers serve a loop of hand-written steps, Torch's way: `forward` returns what `backward` needs, and
 //! nothing is recorded.
 
+mod auto;
 mod containers;
 pub mod criterion;
 mod criterions;
 mod dynamic;
 mod foreign;
 mod functional;
+pub mod init;
+mod instance;
 mod layers;
 mod module;
+mod registry;
+mod stateless;
 
+pub use auto::{AutoCriterion, AutoModule};
 pub use containers::*;
 pub use criterion::{Criterion, Reduction, criterion_function};
 pub use criterions::*;
 pub use dynamic::{DynModule, Forward};
 pub use foreign::Foreign;
 pub use functional::{apply, functionalize, functionalize_with_state};
+pub use instance::Instance;
 pub use layers::*;
 pub use module::{Ctx, Mode, Module};
+pub use registry::{create, register, registered};
+pub use stateless::{Stateless, function};

@@ -28,6 +28,7 @@ def linear():
         yield Row("Bilinear", name, config, inputs)
     yield from reshaping()
     yield from embedding()
+    yield from bags()
     yield from comparing()
 
 
@@ -58,6 +59,18 @@ def embedding():
         ("scale_grad_by_freq", {"num_embeddings": 4, "embedding_dim": 2, "scale_grad_by_freq": True}, [2, 0, 2, 2]),
     ):
         yield Row("Embedding", name, config, {"input": np.array(index)}, edge="freq" in name or "padding" in name)
+
+
+def bags():
+    """Embeddings of several numbers, added up."""
+    bags = np.array([[0, 2, 2], [4, 1, 0]])
+    size = {"num_embeddings": 5, "embedding_dim": 2}
+    for mode in ("sum", "mean", "max"):
+        yield Row("EmbeddingBag", mode, {**size, "mode": mode}, {"input": bags}, edge=mode == "max")
+    padded = {**size, "mode": "mean", "padding_idx": 0}
+    yield Row("EmbeddingBag", "padding_idx", padded, {"input": bags})
+    offsets = {"input": np.array([0, 2, 4, 1]), "offsets": np.array([0, 3, 3])}
+    yield Row("EmbeddingBag", "offsets", {**size, "mode": "sum"}, offsets)
 
 
 def comparing():

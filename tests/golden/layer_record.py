@@ -39,11 +39,6 @@ class Row:
     train: bool | None = None
     # At a kink, a pole or far from one in scale: no difference quotient is taken, and conventions may differ there.
     edge: bool = False
-    # Bounds of the random parameters.
-    low: float = -1.0
-    high: float = 1.0
-    # Parameters that are not random.
-    fixed: dict[str, Any] = field(default_factory=dict)
 
 
 def as_tuple(y) -> tuple:
@@ -67,8 +62,7 @@ def build(row: Row) -> nn.Module:
     key = f"{row.layer}/{row.name}"
     with torch.no_grad():
         for name, p in module.named_parameters():
-            value = row.fixed.get(name)
-            p.copy_(torch.tensor(random(f"{key}/{name}", tuple(p.shape), row.low, row.high) if value is None else value))
+            p.copy_(torch.tensor(random(f"{key}/{name}", tuple(p.shape), -1.0, 1.0)))
         for name, b in module.named_buffers():
             if name == "running_mean":
                 b.copy_(torch.tensor(random(f"{key}/{name}", tuple(b.shape))))
@@ -108,7 +102,7 @@ class Call:
     def arguments(self, inputs):
         if self.row.layer in ("LSTM", "LSTMCell") and "c_0" in inputs:
             return (inputs["input"], (inputs["h_0"], inputs["c_0"])), self.row.call
-        by_name = {k: v for k, v in inputs.items() if k in ("key_padding_mask", "attn_mask")}
+        by_name = {k: v for k, v in inputs.items() if k.endswith("mask")}
         by_place = tuple(v for k, v in inputs.items() if k not in by_name)
         return by_place, {**by_name, **self.row.call}
 

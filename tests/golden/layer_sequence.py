@@ -105,3 +105,27 @@ def attention():
     yield attended("keys and values of other sizes", others, [(2, 2, 4), (3, 2, 3), (3, 2, 2)])
     yield attended("bias_k and a zero key", {**size, "add_bias_kv": True, "add_zero_attn": True}, cross)
     yield attended("no batch", size, [(2, 4), (3, 4), (3, 4)])
+
+
+def transformers():
+    """Blocks of attention and two linear layers, without dropout."""
+    size = {"d_model": 4, "nhead": 2, "dim_feedforward": 3, "dropout": 0.0}
+    settings = (
+        ("plain", {}),
+        ("gelu", {"activation": "gelu"}),
+        ("normalized first", {"norm_first": True}),
+        ("batch first, without bias", {"batch_first": True, "bias": False}),
+    )
+    padding = np.array([[False, False, True], [False, False, False]])
+    for name, config in settings:
+        x = random(f"encoder {name}", (2, 3, 4) if config.get("batch_first") else (3, 2, 4))
+        yield Row("TransformerEncoderLayer", name, {**size, **config}, {"src": x})
+    x = random("encoder masked", (3, 2, 4))
+    masks = {"src_mask": causal(3, 3), "src_key_padding_mask": padding}
+    yield Row("TransformerEncoderLayer", "causal and key padding mask", size, {"src": x, **masks})
+    for name, config in (("plain", {}), ("normalized first", {"norm_first": True, "activation": "gelu"})):
+        inputs = {"tgt": random(f"decoder {name}", (2, 2, 4)), "memory": random(f"decoder memory {name}", (3, 2, 4))}
+        yield Row("TransformerDecoderLayer", name, {**size, **config}, inputs)
+    inputs = {"tgt": random("decoder masked", (2, 2, 4)), "memory": random("decoder memory masked", (3, 2, 4))}
+    masks = {"tgt_mask": causal(2, 2), "memory_key_padding_mask": padding}
+    yield Row("TransformerDecoderLayer", "causal and memory mask", size, {**inputs, **masks})

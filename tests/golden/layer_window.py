@@ -97,6 +97,7 @@ def transposed():
 
 def pooling():
     yield from maxima()
+    yield from unpooling()
     yield from averages()
     yield from adaptive()
 
@@ -130,6 +131,22 @@ def maxima():
     # The gradient of a tie goes to the first element of the window.
     ties = np.array([1.0, 1.0, 0.5, 2.0, 2.0, 2.0, 1.0, 1.0]).reshape(1, 1, 2, 4)
     yield Row("MaxPool2d", "ties", {"kernel_size": 2}, {"input": ties}, edge=True)
+
+
+def unpooling():
+    """Back from the maxima to where they were; and sums of powers."""
+    for rank, shape in ((1, (1, 2, 3)), (2, (1, 1, 2, 3))):
+        pooled = random(f"unpool {shape}", shape)
+        places = 2 * np.arange(3) + np.array([0, 1, 1])
+        index = np.broadcast_to(places if rank == 1 else places + 12 * np.arange(2)[:, None], shape).copy()
+        yield Row(f"MaxUnpool{rank}d", "plain", {"kernel_size": 2}, {"input": pooled, "indices": index})
+    x = random("power pool", (1, 2, 4, 5), 0.1, 2.0)
+    for name, config in (
+        ("plain", {"norm_type": 2, "kernel_size": 2}),
+        ("stride, ceil_mode", {"norm_type": 3, "kernel_size": [3, 2], "stride": [1, 2], "ceil_mode": True}),
+    ):
+        yield Row("LPPool2d", name, config, {"input": x})
+    yield Row("LPPool1d", "plain", {"norm_type": 2, "kernel_size": 3}, {"input": x[0]})
 
 
 AVERAGES = {
@@ -197,8 +214,17 @@ def padding():
         yield Row(layer, "plain", config, {"input": random(layer, shape)})
 
 
+def patches():
+    x = random("patches", (1, 2, 4, 3))
+    for name, config in (("plain", {}), ("all options", {"stride": 2, "padding": 1, "dilation": [2, 1]})):
+        yield Row("Unfold", name, {"kernel_size": [2, 2], **config}, {"input": x})
+    columns = random("columns", (1, 8, 6))
+    yield Row("Fold", "plain", {"output_size": [4, 3], "kernel_size": 2}, {"input": columns})
+
+
 def resampling():
     yield from padding()
+    yield from patches()
     shapes = {1: (1, 2, 4), 2: (1, 2, 3, 2), 3: (1, 1, 2, 2, 3)}
     smooth = {1: ["linear"], 2: ["bilinear", "bicubic"], 3: ["trilinear"]}
     for rank, shape in shapes.items():

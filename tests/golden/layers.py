@@ -5,10 +5,10 @@
 Names are those of the files, all if there are none: `linear`, `convolution`, .. Every gradient of a row that is not
 marked `edge` is checked against a difference quotient before it is written.
 
-A file is `{"made_by": .., "torch": version, "rows": [..]}`. A tensor is `{"shape": [..], "data": [..]}`, its elements in
-row-major order, with `"dtype": "i64" | "bool"` where it is not f64; `"nan"`, `"inf"` and `"-inf"` stand for themselves.
-*Values* are the elements alone, for what has the shape of a tensor that stands elsewhere in the row. The fields of a row,
-of which those marked ? are absent where there is nothing to say:
+A file is `{"made_by": .., "torch": version, "rows": [..]}`. A tensor is `{"shape": [..], "data": [..]}`, its elements
+in row-major order, with `"dtype": "i64" | "bool"` where it is not f64; `"nan"`, `"inf"` and `"-inf"` stand for
+themselves. *Values* are the elements alone, of what has the shape of a tensor that stands elsewhere in the row. The
+fields of a row, of which those marked ? are absent where there is nothing to say:
 
 - `layer`: the class in `torch.nn`; `case`: what is special about this row, unique in the class.
 - `config`: the keyword arguments of the constructor, PyTorch's defaults left out.
@@ -53,6 +53,7 @@ FILES = {
     "normalization": layer_normalization.rows,
     "recurrent": layer_sequence.recurrent,
     "attention": layer_sequence.attention,
+    "transformer": layer_sequence.transformers,
     "criterions": criterions.elementwise,
     "classification": criterions.classification,
     "margins": criterions.margins,

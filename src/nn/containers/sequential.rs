@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use retrograd::nn::{Ctx, DynModule, Module};
 use retrograd::tree::AnyTree;
-use retrograd::{Error, Rng, Tensor, Tree, tree};
+use retrograd::{Rng, Tensor, Tree, tree};
 
 /// Layers one after the other, from input `X` to output `Y`; the compiler holds each to what comes out of the one
 /// before.
@@ -89,15 +89,6 @@ impl<X, Y> fmt::Debug for Sequential<X, Y> {
 type Parts = Vec<AnyTree>;
 
 impl<X: Tree, Y: Tree> Sequential<X, Y> {
-    /// Refuses a list of another length than that of the layers.
-    #[track_caller]
-    fn check(&self, what: &str, parts: &Parts) {
-        if parts.len() != self.layers.len() {
-            let (got, expected) = (parts.len(), self.layers.len());
-            Error::msg(format!("Sequential: {what} of {got} layers, it has {expected}")).raise();
-        }
-    }
-
     /// Gradients of the parameters of the layers from `first` on, and of what went into that layer; the layers before
     /// have no parameters.
     fn backward_to(&self, first: usize, params: &Parts, saved: &Parts, dy: AnyTree) -> (Parts, AnyTree) {
@@ -130,8 +121,7 @@ impl<X: Tree, Y: Tree> Module for Sequential<X, Y> {
     }
 
     fn forward(&self, params: &Parts, state: &Parts, input: &X, ctx: &mut Ctx) -> (Y, Parts, Parts) {
-        self.check("parameters", params);
-        self.check("state", state);
+        super::same_length("Sequential", &self.layers, params, state);
         let mut x = AnyTree::new(tree::map(input, Clone::clone));
         let (mut saved, mut next) = (Vec::new(), Vec::new());
         for ((layer, params), state) in self.layers.iter().zip(params).zip(state) {
@@ -172,8 +162,7 @@ impl<X: Tree, Y: Tree> Module for Sequential<X, Y> {
 
     /// Each layer is a function with its own derivative.
     fn apply(this: &Arc<Self>, params: &Parts, state: &Parts, input: &X, ctx: &mut Ctx) -> (Y, Parts) {
-        this.check("parameters", params);
-        this.check("state", state);
+        super::same_length("Sequential", &this.layers, params, state);
         let mut x = AnyTree::new(tree::map(input, Clone::clone));
         let mut next = Vec::new();
         for ((layer, params), state) in this.layers.iter().zip(params).zip(state) {

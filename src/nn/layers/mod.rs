@@ -9,6 +9,7 @@ mod distance;
 mod dropout;
 mod embedding;
 mod linear;
+mod normalization;
 mod pooling;
 mod resampling;
 mod shape;
@@ -27,6 +28,7 @@ pub use distance::{CosineSimilarity, Euclidean, EuclideanParams, PairwiseDistanc
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, SpatialDropout};
 pub use embedding::{Embedding, EmbeddingParams};
 pub use linear::{Linear, LinearParams};
+pub use normalization::*;
 pub use pooling::*;
 pub use resampling::{Factors, PixelShuffle, PixelUnshuffle, Upsample};
 pub use shape::*;

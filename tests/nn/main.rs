@@ -1,5 +1,8 @@
 //! Layers: their gradients are the derived ones, and they mix with derived functions.
 
+mod auto;
+mod containers;
+
 use retrograd::nn::{
     Ctx, Foreign, Linear, LinearParams, Mode, Module, MseLoss, Reduction, Sequential, criterion_function,
     functionalize, functionalize_with_state,

@@ -1,0 +1,118 @@
+//! A recurrent network with fast weights.
+
+use super::options::Recurrent;
+use super::recurrent::{RecurrentParams, chosen, input_part, sequences, step, zeros};
+use retrograd::{Rng, Tensor, Tree};
+
+/// Options of [`recurrent_fw_network`] beside those of every recurrent network.
+#[derive(Clone, Debug)]
+pub struct FastWeights {
+    recurrent: Recurrent,
+    decay: f64,
+    rate: f64,
+    steps: usize,
+    layer_norm: bool,
+}
+
+impl FastWeights {
+    /// Decay 0.9, rate 0.5, one inner step, with layer normalisation.
+    pub fn new(recurrent: Recurrent) -> FastWeights {
+        FastWeights { recurrent, decay: 0.9, rate: 0.5, steps: 1, layer_norm: true }
+    }
+
+    /// What remains of the fast weights in a step; Torch's `lambda`.
+    pub fn decay(mut self, decay: f64) -> FastWeights {
+        self.decay = decay;
+        self
+    }
+
+    /// How much of the last state they take up; Torch's `eta`.
+    pub fn rate(mut self, rate: f64) -> FastWeights {
+        self.rate = rate;
+        self
+    }
+
+    /// How often a state is led through them after the first time; Torch's `S`.
+    pub fn steps(mut self, steps: usize) -> FastWeights {
+        self.steps = steps;
+        self
+    }
+
+    /// Whether the sums of each inner step are normalised.
+    pub fn layer_norm(mut self, layer_norm: bool) -> FastWeights {
+        self.layer_norm = layer_norm;
+        self
+    }
+}
+
+/// What a network with fast weights remembers from step to step.
+#[derive(Clone, Debug, Tree)]
+pub struct FastState {
+    /// `[batch, hidden]`.
+    pub h: Tensor,
+    /// The fast weights, `[batch, hidden, hidden]`.
+    pub a: Tensor,
+}
+
+/// Added to the variance in layer normalisation.
+const EPS: f64 = 1e-5;
+
+/// Each row less its mean, over its standard deviation.
+fn normalised(h: &Tensor) -> Tensor {
+    let off = h - h.mean_keepdim(-1);
+    &off / (off.square().mean_keepdim(-1) + EPS).sqrt()
+}
+
+/// A recurrent network that attends to its recent past by fast weights `A`, and its first parameters:
+/// `f(params, x, previous state)` yields output and state, as [`recurrent_network`](super::recurrent_network).
+///
+/// `A[t] = decay A[t-1] + rate h[t-1] h[t-1]^T`; from `s = 0` on, `steps + 1` times,
+/// `s = relu(norm([x[t], h[t-1]] w + b + A[t] s))`, and the last is `h[t]` (Ba et al. 2016,
+/// <https://arxiv.org/abs/1610.06258>).
+///
+/// Torch: `autograd.model.RecurrentFWNetwork`.
+///
+/// ```
+/// use retrograd::model::{FastWeights, Recurrent, recurrent_fw_network};
+/// use retrograd::Rng;
+/// let (f, params) = recurrent_fw_network(&FastWeights::new(Recurrent::new(3, 5)), &mut Rng::seed(1));
+/// let (y, state) = f(&params, &Rng::seed(2).randn([4, 7, 3]), &None);
+/// assert_eq!((y.shape().to_vec(), state.a.shape().to_vec()), (vec![4, 5], vec![4, 5, 5]));
+/// ```
+#[expect(clippy::type_complexity, reason = "a function and its parameters: a name would hide what it takes")]
+pub fn recurrent_fw_network(
+    options: &FastWeights,
+    rng: &mut Rng,
+) -> (
+    impl Fn(&RecurrentParams, &Tensor, &Option<FastState>) -> (Tensor, FastState) + Clone + Send + Sync + 'static,
+    RecurrentParams,
+) {
+    let params = RecurrentParams::new(&options.recurrent, rng);
+    let FastWeights { recurrent, decay, rate, steps, layer_norm } = options.clone();
+    let Recurrent { inputs, hidden, output, .. } = recurrent;
+    let f = move |p: &RecurrentParams, x: &Tensor, previous: &Option<FastState>| {
+        let x = sequences(x);
+        let (from_input, w) = input_part(&x, &p.w, inputs);
+        let from_input = from_input + &p.b;
+        let mut state = previous.clone().unwrap_or_else(|| {
+            let h = zeros(&x, hidden);
+            let a = Tensor::zeros([x.shape()[0] as usize, hidden, hidden]).to_dtype(x.dtype());
+            FastState { h, a }
+        });
+        let mut outputs = Vec::new();
+        for t in 0..x.shape()[1] as usize {
+            let last = state.h.unsqueeze(2);
+            state.a = &state.a * decay + last.matmul(&last.t()) * rate;
+            let sums = step(&from_input, t) + state.h.matmul(&w);
+            let mut h = sums.zeros_like();
+            for _ in 0..=steps {
+                let inner = &sums + state.a.matmul(&h.unsqueeze(2)).squeeze(2);
+                h = if layer_norm { normalised(&inner) } else { inner }.relu();
+            }
+            state.h = h;
+            outputs.push(state.h.clone());
+        }
+        (chosen(&outputs, output), state)
+    };
+    (f, params)
+}

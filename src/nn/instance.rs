@@ -1,0 +1,187 @@
+//! Layers as Torch had them: objects that hold their parameters and gradients.
+
+use std::sync::Arc;
+
+use super::module::{Ctx, Mode, Module};
+use crate::autodiff::guarded;
+use crate::tensor::tree::check_valid;
+use retrograd::{Error, Result, Rng, Tree, tree};
+
+/// A layer with parameters, gradients and state of its own: for training loops written by hand, in which nothing is
+/// recorded.
+///
+/// ```
+/// use retrograd::nn::{Criterion, Instance, Linear, MseLoss};
+/// use retrograd::{Rng, Tensor};
+/// let mut net = Instance::new(Linear::new(3, 1), Rng::seed(1));
+/// let (x, y) = (Rng::seed(2).randn([8, 3]), Tensor::ones([8, 1]));
+/// let mse = MseLoss::default();
+/// let mut losses = Vec::new();
+/// for _ in 0..20 {
+///     let (loss, saved) = mse.forward(&net.forward(&x)?, &y);
+///     net.zero_grad();
+///     net.accumulate(&mse.backward(&saved, &Tensor::from(1.0f32)), 1.0)?;
+///     net.update(0.1);
+///     losses.push(loss.item::<f32>()?);
+/// }
+/// assert!(losses[19] < 0.1 * losses[0]);
+/// # Ok::<(), retrograd::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Instance<M: Module> {
+    module: Arc<M>,
+    params: M::Params,
+    grads: M::Params,
+    state: M::State,
+    ctx: Ctx,
+    saved: Option<M::Saved>,
+}
+
+fn copy<T: Tree>(tree: &T) -> T {
+    tree::map(tree, Clone::clone)
+}
+
+fn zeros<T: Tree>(tree: &T) -> T {
+    tree::map(tree, retrograd::Tensor::zeros_like)
+}
+
+impl<M: Module> Clone for Instance<M> {
+    fn clone(&self) -> Self {
+        Instance {
+            module: self.module.clone(),
+            params: copy(&self.params),
+            grads: copy(&self.grads),
+            state: copy(&self.state),
+            ctx: self.ctx.clone(),
+            saved: self.saved.as_ref().map(copy),
+        }
+    }
+}
+
+impl<M: Module> Instance<M> {
+    /// A layer with new parameters, in training mode.
+    pub fn new(module: M, mut rng: Rng) -> Instance<M> {
+        let params = module.params(&mut rng);
+        let (grads, state) = (zeros(&params), module.state());
+        Instance { module: Arc::new(module), params, grads, state, ctx: Ctx::train(rng), saved: None }
+    }
+
+    /// The layer.
+    pub fn module(&self) -> &M {
+        &self.module
+    }
+
+    /// Training mode, in which it begins.
+    pub fn train(&mut self) {
+        self.ctx.mode = Mode::Train;
+    }
+
+    /// The mode for use: no dropout, learned statistics.
+    pub fn eval(&mut self) {
+        self.ctx.mode = Mode::Eval;
+    }
+
+    /// The output; what `backward` needs is kept until the next call, and the state follows in training mode.
+    ///
+    /// # Errors
+    /// If an operation of the layer cannot work.
+    pub fn forward(&mut self, input: &M::Input) -> Result<M::Output> {
+        let Instance { module, params, state, ctx, .. } = self;
+        let (output, saved, next) = guarded(|| module.forward(params, state, input, ctx))?;
+        check_valid("output", &output)?;
+        check_valid("state", &next)?;
+        self.state = next;
+        self.saved = Some(saved);
+        Ok(output)
+    }
+
+    /// The gradient of the input of the last `forward`; those of the parameters are added to [`Instance::grads`].
+    ///
+    /// # Errors
+    /// If there was no `forward`, or an operation cannot work.
+    pub fn backward(&mut self, grad_output: &M::Output) -> Result<M::Input> {
+        self.backward_scaled(grad_output, 1.0)
+    }
+
+    /// As [`Instance::backward`], with the parameters' gradients multiplied by `scale` before they are added.
+    ///
+    /// # Errors
+    /// As [`Instance::backward`].
+    pub fn backward_scaled(&mut self, grad_output: &M::Output, scale: f64) -> Result<M::Input> {
+        let (grads, dx) = guarded(|| Ok(self.module.backward(&self.params, self.saved()?, grad_output)))?;
+        check_valid("gradient of the input", &dx)?;
+        self.add(&grads, scale)?;
+        Ok(dx)
+    }
+
+    /// Adds the parameters' gradients, multiplied by `scale`, and computes no gradient of the input, which nobody needs
+    /// of a network's first layer.
+    ///
+    /// Torch: `accGradParameters`.
+    ///
+    /// # Errors
+    /// As [`Instance::backward`].
+    pub fn accumulate(&mut self, grad_output: &M::Output, scale: f64) -> Result<()> {
+        let grads = guarded(|| Ok(self.module.backward_params(&self.params, self.saved()?, grad_output)))?;
+        self.add(&grads, scale)
+    }
+
+    fn saved(&self) -> Result<&M::Saved> {
+        let missing = || Error::msg(format!("{}: `backward` before `forward`", self.module.name()));
+        self.saved.as_ref().ok_or_else(missing)
+    }
+
+    fn add(&mut self, grads: &M::Params, scale: f64) -> Result<()> {
+        let sum = tree::zip(&self.grads, grads, |sum, g| match () {
+            () if !g.dtype().is_float() => sum.clone(),
+            () if scale == 1.0 => sum + g,
+            () => sum + g * scale,
+        });
+        check_valid("gradient of the parameters", &sum)?;
+        self.grads = sum;
+        Ok(())
+    }
+
+    /// Forgets the gradients added up so far.
+    pub fn zero_grad(&mut self) {
+        self.grads = zeros(&self.grads);
+    }
+
+    /// A step against the gradient: `params - rate * grads`.
+    pub fn update(&mut self, rate: f64) {
+        self.params = tree::zip(&self.params, &self.grads, |p, g| match p.dtype().is_float() {
+            true => p - g * rate,
+            false => p.clone(),
+        });
+    }
+
+    /// What is learned.
+    pub fn params(&self) -> &M::Params {
+        &self.params
+    }
+
+    /// What is learned, to be changed.
+    pub fn params_mut(&mut self) -> &mut M::Params {
+        &mut self.params
+    }
+
+    /// The gradients of all `backward` since the last `zero_grad`.
+    pub fn grads(&self) -> &M::Params {
+        &self.grads
+    }
+
+    /// What is followed, such as running means.
+    pub fn state(&self) -> &M::State {
+        &self.state
+    }
+
+    /// The instance as a function `f(params, input)` for `grad` and other transforms, in its mode and with its present
+    /// state.
+    pub fn function(&self) -> impl Fn(&M::Params, &M::Input) -> M::Output + Clone + Send + Sync + 'static {
+        let module = self.module.clone();
+        let (state, ctx) = (Arc::new(copy(&self.state)), self.ctx.clone());
+        move |params: &M::Params, input: &M::Input| {
+            M::apply(&module, params, &state, input, &mut ctx.clone()).0
+        }
+    }
+}
