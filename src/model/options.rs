@@ -165,7 +165,7 @@ impl Activation {
             Activation::Relu => net.add(Relu),
             Activation::Tanh => net.add(Tanh),
             Activation::Sigmoid => net.add(Sigmoid),
-            Activation::LeakyRelu(slope) => net.add(LeakyRelu::new(slope)),
+            Activation::LeakyRelu(slope) => net.add(LeakyRelu::new().negative_slope(slope)),
             Activation::Elu => net.add(Elu::default()),
             Activation::Selu => net.add(Selu),
             Activation::Gelu => net.add(Gelu::default()),

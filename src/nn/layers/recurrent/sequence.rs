@@ -239,8 +239,7 @@ impl<U: Unit> Recurrent<U> {
         direction: Direction,
     ) -> (Tensor, U::State, RunSaved<U::Kept>) {
         let from_input = direction.ordered(p.from_input(x).unbind(0));
-        let mut saved =
-            RunSaved { x: x.clone(), before: Vec::new(), kept: Vec::new(), inner: Vec::new() };
+        let mut saved = RunSaved { x: x.clone(), before: Vec::new(), kept: Vec::new(), inner: Vec::new() };
         let mut outputs = Vec::with_capacity(from_input.len());
         for from_input in &from_input {
             let before = U::hidden(&state).clone();
@@ -278,8 +277,7 @@ impl<U: Unit> Recurrent<U> {
                 of_output.push(dh.clone());
                 dh = dh.matmul(weight);
             }
-            let (input, hidden, before) =
-                self.unit.pull(kept, &U::with_hidden(dstate, dh), through);
+            let (input, hidden, before) = self.unit.pull(kept, &U::with_hidden(dstate, dh), through);
             of_input.push(input);
             of_hidden.extend(hidden);
             dstate = before;
@@ -297,8 +295,7 @@ impl<U: Unit> Recurrent<U> {
                 true => all(&of_input),
                 false => all(&in_steps(of_hidden)),
             };
-            let projection =
-                p.weight_hr.as_ref().map(|_| [all(&saved.inner), all(&in_steps(of_output))]);
+            let projection = p.weight_hr.as_ref().map(|_| [all(&saved.inner), all(&in_steps(of_output))]);
             let inputs = [&rows(&saved.x), &all(&saved.before)];
             p.gradients(inputs, [&rows(&in_time), &of_hidden], projection)
         });
