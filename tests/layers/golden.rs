@@ -163,3 +163,118 @@ fn transposed_convolutions_are_those_of_pytorch() {
     };
     assert_eq!(hold_all("transposed", layer), 11);
 }
+
+fn max_pool<const N: usize>(row: &Row) -> Held {
+    let kernel = row.lengths::<N>("kernel_size").expect("a kernel");
+    let pool = MaxPool::new(kernel)
+        .stride(row.lengths("stride").unwrap_or(kernel))
+        .padding(row.lengths::<N>("padding").unwrap_or([0; N]))
+        .dilation(row.lengths("dilation").unwrap_or([1; N]))
+        .ceil_mode(row.flag("ceil_mode").unwrap_or(false));
+    match row.flag("return_indices") {
+        Some(true) => row.hold(&pool.with_indices()),
+        _ => row.hold(&pool),
+    }
+}
+
+fn avg_pool<const N: usize>(row: &Row) -> Held {
+    let kernel = row.lengths::<N>("kernel_size").expect("a kernel");
+    let pool = AvgPool::new(kernel)
+        .stride(row.lengths("stride").unwrap_or(kernel))
+        .padding(row.lengths::<N>("padding").unwrap_or([0; N]))
+        .ceil_mode(row.flag("ceil_mode").unwrap_or(false))
+        .count_include_pad(row.flag("count_include_pad").unwrap_or(true));
+    row.hold(&row.number("divisor_override").into_iter().fold(pool, AvgPool::divisor_override))
+}
+
+fn adaptive<const N: usize>(row: &Row) -> [Option<usize>; N] {
+    row.each::<N>("output_size").expect("a size").map(|length| length.map(|n| n as usize))
+}
+
+#[test]
+fn pooling_is_that_of_pytorch() {
+    let layer = |row: &Row| {
+        Some(match row.layer.as_str() {
+            "MaxPool1d" => max_pool::<1>(row),
+            "MaxPool2d" => max_pool::<2>(row),
+            "MaxPool3d" => max_pool::<3>(row),
+            "AvgPool1d" => avg_pool::<1>(row),
+            "AvgPool2d" => avg_pool::<2>(row),
+            "AvgPool3d" => avg_pool::<3>(row),
+            "AdaptiveAvgPool1d" => row.hold(&AdaptiveAvgPool1d::new(adaptive(row))),
+            "AdaptiveAvgPool2d" => row.hold(&AdaptiveAvgPool2d::new(adaptive(row))),
+            "AdaptiveAvgPool3d" => row.hold(&AdaptiveAvgPool3d::new(adaptive(row))),
+            "AdaptiveMaxPool1d" => row.hold(&AdaptiveMaxPool1d::new(adaptive(row))),
+            "AdaptiveMaxPool2d" => row.hold(&AdaptiveMaxPool2d::new(adaptive(row))),
+            "AdaptiveMaxPool3d" => row.hold(&AdaptiveMaxPool3d::new(adaptive(row))),
+            other => panic!("{other} is no layer here"),
+        })
+    };
+    assert_eq!(hold_all("pooling", layer), 50);
+}
+
+fn resampled(row: &Row) -> Option<Held> {
+    use retrograd::Resampling;
+    let mode = match (row.text("mode"), row.flag("align_corners")) {
+        (Some("nearest") | None, _) => Resampling::Nearest,
+        // Cubic interpolation is not built.
+        (Some("bicubic"), _) => return None,
+        (_, Some(true)) => Resampling::LinearAligned,
+        _ => Resampling::Linear,
+    };
+    let layer = match (row.number("scale_factor"), row.config.get("size").and_then(|size| size.as_array())) {
+        (Some(factor), _) => Upsample::by(factor),
+        (None, Some(size)) => {
+            Upsample::to(size.iter().map(|n| n.as_u64().expect("a length") as usize).collect::<Vec<_>>())
+        }
+        _ => return None,
+    };
+    Some(match row.layer.as_str() {
+        "Upsample" | "UpsamplingNearest2d" => row.hold(&layer.mode(mode)),
+        "UpsamplingBilinear2d" => row.hold(&layer.mode(Resampling::LinearAligned)),
+        _ => return None,
+    })
+}
+
+#[test]
+fn resampling_is_that_of_pytorch() {
+    assert_eq!(hold_all("resampling", resampled), 29);
+    let pixels = |row: &Row| match row.layer.as_str() {
+        "PixelShuffle" => Some(row.hold(&PixelShuffle::new(row.whole("upscale_factor")? as usize))),
+        "PixelUnshuffle" => Some(row.hold(&PixelUnshuffle::new(row.whole("downscale_factor")? as usize))),
+        _ => None,
+    };
+    assert_eq!(hold_all("resampling", pixels), 2);
+}
+
+fn pairs(row: &Row) -> Option<Held> {
+    let size = |option: &str| row.whole(option).map(|n| n as usize);
+    Some(match row.layer.as_str() {
+        "Bilinear" => {
+            let layer = Bilinear::new(size("in1_features")?, size("in2_features")?, size("out_features")?);
+            row.hold_two(&layer.bias(row.flag("bias").unwrap_or(true)))
+        }
+        "Embedding" => {
+            let layer = Embedding::new(size("num_embeddings")?, size("embedding_dim")?)
+                .scale_grad_by_freq(row.flag("scale_grad_by_freq").unwrap_or(false));
+            row.hold(&row.whole("padding_idx").into_iter().fold(layer, Embedding::padding_idx))
+        }
+        "CosineSimilarity" => row.hold_two(
+            &CosineSimilarity::new()
+                .dim(row.whole("dim").unwrap_or(1))
+                .eps(row.number("eps").unwrap_or(1e-8)),
+        ),
+        "PairwiseDistance" => row.hold_two(
+            &PairwiseDistance::new()
+                .p(row.number("p").unwrap_or(2.0))
+                .eps(row.number("eps").unwrap_or(1e-6))
+                .keepdim(row.flag("keepdim").unwrap_or(false)),
+        ),
+        _ => return None,
+    })
+}
+
+#[test]
+fn tables_products_and_distances_are_those_of_pytorch() {
+    assert_eq!(hold_all("linear", pairs), 19);
+}

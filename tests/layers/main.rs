@@ -7,6 +7,9 @@ mod activations;
 mod convolutions;
 mod dropouts;
 mod golden;
+mod pairs;
+mod pools;
+mod resampling;
 mod rows;
 mod shapes;
 

@@ -102,7 +102,7 @@ fn first(rng: &mut Rng, layer: &str, shape: &Lengths) -> Tensor {
 }
 
 /// The sum over the axes along which a tensor of shape `own` was repeated to the shape of `dy`.
-fn summed_to(dy: &Tensor, own: Shape) -> Tensor {
+pub(super) fn summed_to(dy: &Tensor, own: Shape) -> Tensor {
     let shape = shape_of(dy);
     let lead = shape.rank().saturating_sub(own.rank());
     let repeated = |&axis: &usize| axis < lead || (own[axis - lead] == 1 && shape[axis] != 1);

@@ -1,10 +1,13 @@
 //! The layers.
 
 mod activation;
+mod bilinear;
 mod componentwise;
 mod constant;
 mod convolution;
+mod distance;
 mod dropout;
+mod embedding;
 mod linear;
 mod normalization;
 mod pooling;
@@ -15,13 +18,16 @@ mod stateless;
 mod window;
 
 pub use activation::*;
+pub use bilinear::{Bilinear, BilinearParams};
 pub use componentwise::{Add, CAdd, CMul, Mul, ScaleParams, ShiftParams};
 pub use constant::{AddConstant, MulConstant};
 pub use convolution::{
     Conv1d, Conv2d, Conv3d, ConvParams, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Convolution,
     PaddingMode, TransposedConvolution,
 };
+pub use distance::{CosineSimilarity, Euclidean, EuclideanParams, PairwiseDistance};
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, SpatialDropout};
+pub use embedding::{Embedding, EmbeddingParams};
 pub use linear::{Linear, LinearParams};
 pub use normalization::*;
 pub use pooling::*;

@@ -126,8 +126,15 @@ impl Axis {
     /// Whether every element comes some times in a row.
     fn repeats(&self) -> Option<usize> {
         let nearest = matches!(self.mode, Resampling::Nearest | Resampling::NearestExact);
-        let times = self.outputs / self.inputs;
-        (nearest && self.outputs == times * self.inputs && self.step * times as f64 == 1.0).then_some(times)
+        (nearest && self.fits() && self.outputs.is_multiple_of(self.inputs))
+            .then(|| self.outputs / self.inputs)
+    }
+
+    /// Whether the steps of all output positions are the input's length: so it is but for a factor that leaves a
+    /// remainder.
+    fn fits(&self) -> bool {
+        self.step == self.inputs as f64 / self.outputs as f64
+            || self.step == 1.0 / (self.outputs / self.inputs) as f64
     }
 
     /// Where output position `i` lies among those of the input.
@@ -145,7 +152,12 @@ impl Axis {
     /// The input position at or before each output position, that after it, and how much the second counts.
     fn neighbours(&self) -> (Tensor, Tensor, Vec<f64>) {
         let last = self.inputs - 1;
-        let lower = |i: usize| (self.at(i) as usize).min(last);
+        let lower = |i: usize| match self.mode {
+            // In whole numbers, where a rounding could yield the one before.
+            Resampling::Nearest if self.fits() => i * self.inputs / self.outputs,
+            Resampling::NearestExact if self.fits() => (2 * i + 1) * self.inputs / (2 * self.outputs),
+            _ => (self.at(i) as usize).min(last),
+        };
         let first: Vec<i64> = (0..self.outputs).map(|i| lower(i) as i64).collect();
         let second: Vec<i64> = (0..self.outputs).map(|i| (lower(i) + 1).min(last) as i64).collect();
         let share = (0..self.outputs).map(|i| (self.at(i) - lower(i) as f64).min(1.0)).collect();
