@@ -1,6 +1,7 @@
 //! The layers.
 
 mod activation;
+mod attention;
 mod componentwise;
 mod constant;
 mod dropout;
@@ -11,6 +12,7 @@ mod shape;
 mod stateless;
 
 pub use activation::*;
+pub use attention::*;
 pub use componentwise::{Add, CAdd, CMul, Mul, ScaleParams, ShiftParams};
 pub use constant::{AddConstant, MulConstant};
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, SpatialDropout};

@@ -129,12 +129,7 @@ impl<U: Unit> Module for RecurrentCell<U> {
         (of_input.matmul(&p.weight_ih), dstate)
     }
 
-    fn backward_params(
-        &self,
-        p: &RecurrentParams,
-        saved: &Self::Saved,
-        dnext: &U::State,
-    ) -> RecurrentParams {
+    fn backward_params(&self, p: &RecurrentParams, saved: &Self::Saved, dnext: &U::State) -> RecurrentParams {
         // The cotangent of the state before is not wanted: its product is left out.
         let (of_input, of_hidden, _) = self.unit.pull(&saved.kept, dnext, |_| saved.hidden.zeros_like());
         let of_hidden = of_hidden.as_ref().unwrap_or(&of_input);

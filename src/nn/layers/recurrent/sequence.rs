@@ -3,7 +3,7 @@
 use super::parts::{RecurrentParams, Sizes, rows};
 use super::units::{Elman, Gru, Lstm, Nonlinearity, Unit};
 use retrograd::nn::{Ctx, Module};
-use retrograd::{Error, Rng, Tensor, Tree, tree};
+use retrograd::{Error, ErrorKind, Rng, Tensor, Tree, tree};
 
 /// A recurrent network over sequences: `RNN`, `LSTM` and `GRU`, by the unit that says what a step computes ([`Elman`],
 /// [`Lstm`], [`Gru`]).
@@ -182,8 +182,7 @@ impl<U: Unit> Recurrent<U> {
 
     /// The input as `[time, n, input]`, or why it is refused.
     fn checked(&self, x: &Tensor, state: &Option<U::State>) -> Result<Tensor, Tensor> {
-        let name = U::NAME;
-        let refuse = |message: String| Err(Tensor::invalid(Error::msg(format!("{name}: {message}"))));
+        let refuse = |message: String| Err(Error::new(ErrorKind::Shape, message).refuse(U::NAME, &[x]));
         let given = state.as_ref().map(tree::leaves).unwrap_or_default();
         if let Some(invalid) = given.iter().chain([x]).find(|x| x.error().is_some()) {
             return Err(invalid.clone());
@@ -239,8 +238,7 @@ impl<U: Unit> Recurrent<U> {
         direction: Direction,
     ) -> (Tensor, U::State, RunSaved<U::Kept>) {
         let from_input = direction.ordered(p.from_input(x).unbind(0));
-        let mut saved =
-            RunSaved { x: x.clone(), before: Vec::new(), kept: Vec::new(), inner: Vec::new() };
+        let mut saved = RunSaved { x: x.clone(), before: Vec::new(), kept: Vec::new(), inner: Vec::new() };
         let mut outputs = Vec::with_capacity(from_input.len());
         for from_input in &from_input {
             let before = U::hidden(&state).clone();
@@ -278,8 +276,7 @@ impl<U: Unit> Recurrent<U> {
                 of_output.push(dh.clone());
                 dh = dh.matmul(weight);
             }
-            let (input, hidden, before) =
-                self.unit.pull(kept, &U::with_hidden(dstate, dh), through);
+            let (input, hidden, before) = self.unit.pull(kept, &U::with_hidden(dstate, dh), through);
             of_input.push(input);
             of_hidden.extend(hidden);
             dstate = before;
@@ -297,8 +294,7 @@ impl<U: Unit> Recurrent<U> {
                 true => all(&of_input),
                 false => all(&in_steps(of_hidden)),
             };
-            let projection =
-                p.weight_hr.as_ref().map(|_| [all(&saved.inner), all(&in_steps(of_output))]);
+            let projection = p.weight_hr.as_ref().map(|_| [all(&saved.inner), all(&in_steps(of_output))]);
             let inputs = [&rows(&saved.x), &all(&saved.before)];
             p.gradients(inputs, [&rows(&in_time), &of_hidden], projection)
         });
@@ -430,9 +426,9 @@ impl<U: Unit> Module for Recurrent<U> {
             Ok(x) if p.len() == self.layers * directions => x,
             Ok(_) => {
                 let (got, expected) = (p.len(), self.layers * directions);
-                let message =
-                    format!("{}: parameters of {got} layers and directions, it has {expected}", U::NAME);
-                return self.refused(Tensor::invalid(Error::msg(message)), state.is_some());
+                let message = format!("parameters of {got} layers and directions, it has {expected}");
+                let invalid = Error::new(ErrorKind::Tree, message).refuse(U::NAME, &[]);
+                return self.refused(invalid, state.is_some());
             }
             Err(invalid) => return self.refused(invalid, state.is_some()),
         };

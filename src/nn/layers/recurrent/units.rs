@@ -243,8 +243,7 @@ impl Unit for Gru {
     }
 
     fn step(&self, from_input: &Tensor, from_hidden: &Tensor, h: &Tensor, size: usize) -> (Tensor, GruKept) {
-        let [r, z] =
-            [0, 1].map(|at| (gate(from_input, at, size) + gate(from_hidden, at, size)).sigmoid());
+        let [r, z] = [0, 1].map(|at| (gate(from_input, at, size) + gate(from_hidden, at, size)).sigmoid());
         let n_hidden = gate(from_hidden, 2, size);
         let n = (gate(from_input, 2, size) + &r * &n_hidden).tanh();
         let next = &n + &z * (h - &n);
