@@ -210,3 +210,21 @@ fn attention_is_pytorchs() {
         hold(row, layer, &input, &places, str::to_owned);
     }
 }
+
+#[test]
+fn encoder_layers_are_pytorchs() {
+    for row in &rows("transformer") {
+        let layer = TransformerEncoderLayer::new(row.size("d_model"), row.size("nhead"));
+        let layer = layer.dim_feedforward(row.size("dim_feedforward")).dropout(row.number_or("dropout", 0.1));
+        let layer = layer.norm_first(row.flag("norm_first", false)).bias(row.flag("bias", true));
+        let layer = layer.batch_first(row.flag("batch_first", false));
+        let gelu = row.text("activation") == Some("gelu");
+        let layer = layer.activation(if gelu { Activation::Gelu } else { Activation::Relu });
+        let layer = layer.layer_norm_eps(row.number_or("layer_norm_eps", 1e-5));
+        let mut input = EncoderInput::new(&row.x());
+        input.src_mask = row.input("src_mask");
+        input.src_key_padding_mask = row.input("src_key_padding_mask");
+        let places: Vec<_> = (0..row.inputs.len()).map(Some).collect();
+        hold(row, layer, &input, &places, str::to_owned);
+    }
+}
