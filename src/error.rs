@@ -195,6 +195,11 @@ impl Error {
         crate::autodiff::function::raise(self)
     }
 
+    /// Keeps what another library reported as the source; the message already tells of it.
+    pub(crate) fn caused_by(self, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+        self.with(|inner| inner.source = Some(Arc::new(source)))
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Error {
         change(Arc::make_mut(&mut self.0));
         self

@@ -11,6 +11,11 @@
 //! - `linalg`: what factors matrices, for f32 and f64 and any batch of them, with derivatives of any order: `inv`,
 //!   `solve`, `solve_triangular`, `det`, `slogdet`, `logdet`, `cholesky`, `cholesky_upper`, `cholesky_solve`,
 //!   `cholesky_inverse`, and negative powers in [`Tensor::matrix_power`]. It brings the crate `faer`.
+//! - `npz`: NumPy's archives of arrays, in `io::npz`. It brings the crates `zip` and `flate2`. Saving trees as
+//!   safetensors and tensors as `.npy` needs no feature: see [`io`].
+//! - `serde`: `Serialize` and `Deserialize` for [`Tensor`], [`Shape`], [`DType`], [`Spec`], [`tree::Value`] and [`Rng`].
+//!   Text gets elements as numbers (JSON is read to the bit with `serde_json`'s feature `float_roundtrip`), binary
+//!   formats as bytes.
 //!
 //! # The house
 //!
@@ -22,6 +27,8 @@
 //! | `graph/` | how a function is recorded, and its graph simplified |
 //! | `exec/` | where it runs: kernel classes, the CPU backend, the reference interpreter |
 //! | [`loss`], [`nn`] | losses and layers, written against the public API only |
+//! | [`io`] | saving and loading |
+//! | [`optim`] | optimizers, written against the public API: SGD, Adam and their like, schedules, groups, L-BFGS |
 //! | [`debug`], [`check`] | finding mistakes |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -34,10 +41,12 @@ pub mod debug;
 mod error;
 mod exec;
 mod graph;
+pub mod io;
 pub mod loss;
 pub mod model;
 pub mod nn;
 mod ops;
+pub mod optim;
 mod tensor;
 
 pub use autodiff::{

@@ -5,9 +5,9 @@ mod against_torch;
 use against_torch::{Row, hold_criterion, rows};
 use retrograd::nn::{
     BceLoss, BceWithLogitsLoss, CosineEmbeddingLoss, Criterion, CrossEntropyLoss, GaussianNllLoss,
-    HingeEmbeddingLoss, HuberLoss, KlDivLoss, KlReduction, L1Loss, MarginRankingLoss, MseLoss,
+    HingeEmbeddingLoss, HuberLoss, KlDivLoss, KlReduction, L1Loss, MarginPower, MarginRankingLoss, MseLoss,
     MultiCriterion, MultiLabelMarginLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss,
-    ParallelCriterion, PoissonNllLoss, Power, Reduction, SmoothL1Loss, SoftMarginLoss, TripletMarginLoss,
+    ParallelCriterion, PoissonNllLoss, Reduction, SmoothL1Loss, SoftMarginLoss, TripletMarginLoss,
     WeightedMseLoss, criterion_function,
 };
 use retrograd::tree::AnyTree;
@@ -124,7 +124,9 @@ fn margins_have_the_derived_gradient() -> Result<()> {
         check::criterion(MarginRankingLoss { reduction, margin: 0.5 }, &pair, &signs(&[5]))?;
         check::criterion(HingeEmbeddingLoss { reduction, margin: 0.5 }, &x(&[5]), &signs(&[5]))?;
         let classes = Tensor::from([1i64, 3, 0]);
-        for (p, weight) in [(Power::One, None), (Power::Two, None), (Power::Two, Some(weights(&[4])))] {
+        for (p, weight) in
+            [(MarginPower::One, None), (MarginPower::Two, None), (MarginPower::Two, Some(weights(&[4])))]
+        {
             let loss = MultiMarginLoss { reduction, p, margin: 0.7, weight };
             check::criterion(loss.clone(), &x(&[3, 4]), &classes)?;
             check::criterion(loss, &x(&[4]), &Tensor::from(2i64))?;
@@ -364,7 +366,7 @@ fn margins_are_pytorchs() {
                 hold_criterion(row, loss, &pair(), &target(row), &[0, 1]);
             }
             "MultiMarginLoss" => {
-                let p = if row.number_or("p", 1.0) == 2.0 { Power::Two } else { Power::One };
+                let p = if row.number_or("p", 1.0) == 2.0 { MarginPower::Two } else { MarginPower::One };
                 let weight = row.weight("weight");
                 let loss = MultiMarginLoss { reduction, p, margin: margin(1.0), weight };
                 hold_criterion(row, loss, &x, &target(row), &[0]);

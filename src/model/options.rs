@@ -1,7 +1,14 @@
 //! What networks are made to order with.
 
+use std::fmt;
+use std::sync::Arc;
+
 use retrograd::nn::init::{self, Fan, Nonlinearity};
-use retrograd::{Rng, Tensor};
+use retrograd::nn::{
+    Ctx, Elu, Gelu, Hardtanh, LeakyRelu, LogSoftmax, Module, Relu, Selu, Sequential, Sigmoid, Silu, Softmax,
+    Softplus, Softsign, Tanh,
+};
+use retrograd::{Rng, Tensor, tree};
 
 /// How weights begin.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -32,6 +39,142 @@ impl Init {
                 let bound = 1.0 / (inputs.max(1) as f64).sqrt();
                 init::uniform(rng, shape, -bound, bound)
             }
+        }
+    }
+}
+
+/// A layer whose weights begin in a given way, and its biases at zero.
+struct Begun<M> {
+    layer: Arc<M>,
+    init: Init,
+}
+
+impl<M: Module> fmt::Debug for Begun<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.layer.fmt(f)
+    }
+}
+
+impl<M: Module> Module for Begun<M> {
+    type Params = M::Params;
+    type State = M::State;
+    type Input = M::Input;
+    type Output = M::Output;
+    type Saved = M::Saved;
+
+    fn name(&self) -> &'static str {
+        self.layer.name()
+    }
+
+    fn params(&self, rng: &mut Rng) -> M::Params {
+        tree::map(&self.layer.params(rng), |leaf| match leaf.rank() {
+            0 | 1 => leaf.zeros_like(),
+            _ => self.init.weight(rng, &leaf.shape().to_vec()),
+        })
+    }
+
+    fn state(&self) -> M::State {
+        self.layer.state()
+    }
+
+    fn forward(
+        &self,
+        params: &M::Params,
+        state: &M::State,
+        input: &M::Input,
+        ctx: &mut Ctx,
+    ) -> (M::Output, M::Saved, M::State) {
+        self.layer.forward(params, state, input, ctx)
+    }
+
+    fn backward(&self, params: &M::Params, saved: &M::Saved, dy: &M::Output) -> (M::Params, M::Input) {
+        self.layer.backward(params, saved, dy)
+    }
+
+    fn backward_params(&self, params: &M::Params, saved: &M::Saved, dy: &M::Output) -> M::Params {
+        self.layer.backward_params(params, saved, dy)
+    }
+
+    fn backward_input(&self, params: &M::Params, saved: &M::Saved, dy: &M::Output) -> M::Input {
+        self.layer.backward_input(params, saved, dy)
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.layer.is_foreign()
+    }
+
+    fn apply(
+        this: &Arc<Self>,
+        params: &M::Params,
+        state: &M::State,
+        input: &M::Input,
+        ctx: &mut Ctx,
+    ) -> (M::Output, M::State) {
+        M::apply(&this.layer, params, state, input, ctx)
+    }
+}
+
+/// The network with a layer more, whose weights begin so.
+pub(super) fn begun<X, M: Module<Input = Tensor>>(
+    net: Sequential<X>,
+    layer: M,
+    init: Init,
+) -> Sequential<X, M::Output> {
+    match init {
+        Init::Default => net.add(layer),
+        init => net.add(Begun { layer: Arc::new(layer), init }),
+    }
+}
+
+/// An elementwise function between layers, or one along the last axis.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `tanh(x)`.
+    Tanh,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// `x`, or this times `x` below zero.
+    LeakyRelu(f64),
+    /// `x`, or `exp(x) - 1` below zero.
+    Elu,
+    /// The self-normalising one.
+    Selu,
+    /// `x Phi(x)`.
+    Gelu,
+    /// `x sigmoid(x)`.
+    Silu,
+    /// `log(1 + exp(x))`.
+    Softplus,
+    /// `x / (1 + |x|)`.
+    Softsign,
+    /// `x` between -1 and 1.
+    HardTanh,
+    /// Shares of 1 along the last axis.
+    Softmax,
+    /// Their logarithms.
+    LogSoftmax,
+}
+
+impl Activation {
+    /// The network with this behind it.
+    pub fn onto<X>(self, net: Sequential<X>) -> Sequential<X> {
+        match self {
+            Activation::Relu => net.add(Relu),
+            Activation::Tanh => net.add(Tanh),
+            Activation::Sigmoid => net.add(Sigmoid),
+            Activation::LeakyRelu(slope) => net.add(LeakyRelu::new().negative_slope(slope)),
+            Activation::Elu => net.add(Elu::default()),
+            Activation::Selu => net.add(Selu),
+            Activation::Gelu => net.add(Gelu::default()),
+            Activation::Silu => net.add(Silu),
+            Activation::Softplus => net.add(Softplus::default()),
+            Activation::Softsign => net.add(Softsign),
+            Activation::HardTanh => net.add(Hardtanh::default()),
+            Activation::Softmax => net.add(Softmax::new(-1)),
+            Activation::LogSoftmax => net.add(LogSoftmax::new(-1)),
         }
     }
 }

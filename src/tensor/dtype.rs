@@ -8,6 +8,7 @@ pub use half::{bf16, f16};
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 // As wide as an axis, so that a `Spec` has no padding and is copied in whole words: with bytes at its end, loads
 // overlapped earlier stores and stalled (a fifth of the time of bench `chain`).

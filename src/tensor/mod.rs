@@ -1,6 +1,7 @@
 //! What a value is: the tensor, its shape, dtype, memory, and trees of tensors.
 
 mod assign;
+mod bytes;
 mod construct;
 mod display;
 mod dtype;
@@ -13,6 +14,7 @@ mod storage;
 pub mod tree;
 
 pub use crate::ops::{IntoAxes, IntoOperand};
+pub(crate) use bytes::{Elements, swap_ends};
 pub use construct::{IntoTensor, manual_seed};
 pub(crate) use dtype::Bits;
 pub use dtype::{DType, Element, Number, bf16, f16};

@@ -120,7 +120,7 @@ impl Tensor {
 
     /// The concrete tensor behind this one, or the error that says who asked for it.
     #[track_caller]
-    fn value(&self, operation: &'static str) -> Result<Tensor> {
+    pub(super) fn value(&self, operation: &'static str) -> Result<Tensor> {
         let asked_at = origin();
         value_of(self).map_err(|error| match self.error() {
             Some(_) => error,

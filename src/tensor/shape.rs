@@ -228,6 +228,7 @@ impl IntoShape for Vec<usize> {
 
 /// Shape and dtype: all that a shape rule may know of a tensor.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Spec {
     /// Axis lengths.
     pub shape: Shape,

@@ -99,7 +99,7 @@ pub struct MultiMarginLoss {
     /// Mean by default, over the number of rows whatever the weights.
     pub reduction: Reduction,
     /// The power, 1 (by default) or 2.
-    pub p: Power,
+    pub p: MarginPower,
     /// How far the right class is to be above all others; 1 by default.
     pub margin: f64,
     /// A weight for each class. None by default.
@@ -108,7 +108,7 @@ pub struct MultiMarginLoss {
 
 /// The power of a hinge in [`MultiMarginLoss`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Power {
+pub enum MarginPower {
     /// The hinge itself.
     #[default]
     One,
@@ -118,7 +118,7 @@ pub enum Power {
 
 impl Default for MultiMarginLoss {
     fn default() -> MultiMarginLoss {
-        MultiMarginLoss { reduction: Reduction::Mean, p: Power::One, margin: 1.0, weight: None }
+        MultiMarginLoss { reduction: Reduction::Mean, p: MarginPower::One, margin: 1.0, weight: None }
     }
 }
 
@@ -165,15 +165,15 @@ impl Criterion for MultiMarginLoss {
             Some(weight) => weight_for(x, weight).take(&y) / count as f64,
             None => own.full_like(1.0 / count as f64),
         };
-        let power = if self.p == Power::One { missing.clone() } else { missing.square() };
+        let power = if self.p == MarginPower::One { missing.clone() } else { missing.square() };
         let rows = (power * &weight).sum_dim(-1);
         (self.reduction.apply(&rows), (missing, y, weight, rows))
     }
 
     fn backward(&self, (missing, y, weight, rows): &Self::Saved, dl: &Tensor) -> Tensor {
         let slope = match self.p {
-            Power::One => missing.sign(),
-            Power::Two => missing * 2.0,
+            MarginPower::One => missing.sign(),
+            MarginPower::Two => missing * 2.0,
         };
         let others = slope * (weight * of_rows(self.reduction, dl, rows));
         let own = -others.sum_keepdim(-1);

@@ -15,6 +15,8 @@ pub use classification::{Classes, CrossEntropyLoss, CrossEntropySaved, NllLoss};
 pub use combined::{DynCriterion, MultiCriterion, ParallelCriterion};
 pub use divergence::{DistKLDivCriterion, GaussianNllLoss, KlDivLoss, KlReduction, PoissonNllLoss};
 pub use embedding::{CosineEmbeddingLoss, TripletMarginLoss};
-pub use margins::{HingeEmbeddingLoss, MarginRankingLoss, MultiLabelMarginLoss, MultiMarginLoss, Power};
+pub use margins::{
+    HingeEmbeddingLoss, MarginPower, MarginRankingLoss, MultiLabelMarginLoss, MultiMarginLoss,
+};
 pub use mse::MseLoss;
 pub use regression::{HuberLoss, L1Loss, SmoothL1Loss, WeightedMseLoss};

@@ -4,19 +4,30 @@ mod activation;
 mod attention;
 mod componentwise;
 mod constant;
+mod convolution;
 mod dropout;
 mod linear;
 mod normalization;
+mod pooling;
 mod recurrent;
+mod resampling;
 mod shape;
 mod stateless;
+mod window;
 
 pub use activation::*;
 pub use attention::*;
 pub use componentwise::{Add, CAdd, CMul, Mul, ScaleParams, ShiftParams};
 pub use constant::{AddConstant, MulConstant};
+pub use convolution::{
+    Conv1d, Conv2d, Conv3d, ConvParams, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Convolution,
+    PaddingMode, TransposedConvolution,
+};
 pub use dropout::{AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, SpatialDropout};
 pub use linear::{Linear, LinearParams};
 pub use normalization::*;
+pub use pooling::*;
 pub use recurrent::*;
+pub use resampling::{Factors, PixelShuffle, PixelUnshuffle, Upsample};
 pub use shape::*;
+pub use window::PerWindowAxis;
