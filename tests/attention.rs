@@ -4,8 +4,9 @@ mod against_torch;
 
 use against_torch::{Row, hold, rows};
 use retrograd::nn::{
-    Activation, AttentionInput, AttentionWeights, Ctx, EncoderInput, Mode, Module, MultiheadAttention,
-    PositionalEncoding, TransformerEncoder, TransformerEncoderLayer, functionalize,
+    AttentionInput, AttentionWeights, Ctx, DecoderInput, EncoderInput, Mode, Module, MultiheadAttention,
+    PositionalEncoding, TransformerActivation, TransformerDecoder, TransformerDecoderLayer,
+    TransformerEncoder, TransformerEncoderLayer, functionalize,
 };
 use retrograd::{Result, Rng, Tensor, check, grad};
 
@@ -52,12 +53,23 @@ fn masks_have_the_derived_gradient() -> Result<()> {
 fn encoders_have_the_derived_gradient() -> Result<()> {
     let layer = || TransformerEncoderLayer::new(4, 2).dim_feedforward(3);
     let mut input = EncoderInput::new(&x(&[3, 1, 4]));
-    check::module(layer().activation(Activation::Gelu), &input, Mode::Train)?;
+    check::module(layer().activation(TransformerActivation::Gelu), &input, Mode::Train)?;
     check::module(layer().norm_first(true).bias(false).causal(true), &input, Mode::Train)?;
     input.src_mask = Some(memory(&[3, 3]));
     let deep = TransformerEncoder::new(layer().norm_first(true).batch_first(false), 2).norm(true);
     check::module(deep, &input, Mode::Eval)?;
     check::module(TransformerEncoder::new(layer(), 0), &input, Mode::Eval)
+}
+
+#[test]
+fn decoders_have_the_derived_gradient() -> Result<()> {
+    let layer = || TransformerDecoderLayer::new(2, 1).dim_feedforward(2);
+    let mut input = DecoderInput::new(&x(&[2, 1, 2]), &memory(&[3, 1, 2]));
+    check::module(layer().activation(TransformerActivation::Gelu).causal(true), &input, Mode::Train)?;
+    input.memory_mask = Some(memory(&[2, 3]));
+    input.tgt_key_padding_mask = Some(Tensor::from([[false, true]]));
+    let deep = TransformerDecoder::new(layer().norm_first(true), 2).norm(true);
+    check::module(deep, &input, Mode::Eval)
 }
 
 #[test]
@@ -211,20 +223,49 @@ fn attention_is_pytorchs() {
     }
 }
 
-#[test]
-fn encoder_layers_are_pytorchs() {
-    for row in &rows("transformer") {
-        let layer = TransformerEncoderLayer::new(row.size("d_model"), row.size("nhead"));
-        let layer = layer.dim_feedforward(row.size("dim_feedforward")).dropout(row.number_or("dropout", 0.1));
-        let layer = layer.norm_first(row.flag("norm_first", false)).bias(row.flag("bias", true));
-        let layer = layer.batch_first(row.flag("batch_first", false));
+/// The options that encoder and decoder layers have in common.
+macro_rules! with_options {
+    ($layer:ident, $row:expr) => {{
+        let row: &Row = $row;
         let gelu = row.text("activation") == Some("gelu");
-        let layer = layer.activation(if gelu { Activation::Gelu } else { Activation::Relu });
-        let layer = layer.layer_norm_eps(row.number_or("layer_norm_eps", 1e-5));
-        let mut input = EncoderInput::new(&row.x());
-        input.src_mask = row.input("src_mask");
-        input.src_key_padding_mask = row.input("src_key_padding_mask");
-        let places: Vec<_> = (0..row.inputs.len()).map(Some).collect();
-        hold(row, layer, &input, &places, str::to_owned);
+        $layer::new(row.size("d_model"), row.size("nhead"))
+            .dim_feedforward(row.size("dim_feedforward"))
+            .dropout(row.number_or("dropout", 0.1))
+            .norm_first(row.flag("norm_first", false))
+            .bias(row.flag("bias", true))
+            .batch_first(row.flag("batch_first", false))
+            .activation(if gelu { TransformerActivation::Gelu } else { TransformerActivation::Relu })
+            .layer_norm_eps(row.number_or("layer_norm_eps", 1e-5))
+    }};
+}
+
+#[test]
+fn layers_of_transformers_are_pytorchs() {
+    for row in &rows("transformer") {
+        let part = |name| row.input(name).expect("an input");
+        let place = |name: &str| row.inputs.iter().position(|input| input.name == name);
+        let places = |names: &[&str]| -> Vec<Option<usize>> {
+            names.iter().map(|name| place(name)).filter(Option::is_some).collect()
+        };
+        match row.layer.as_str() {
+            "TransformerEncoderLayer" => {
+                let mut input = EncoderInput::new(&part("src"));
+                input.src_mask = row.input("src_mask");
+                input.src_key_padding_mask = row.input("src_key_padding_mask");
+                let places = places(&["src", "src_mask", "src_key_padding_mask"]);
+                hold(row, with_options!(TransformerEncoderLayer, row), &input, &places, str::to_owned);
+            }
+            "TransformerDecoderLayer" => {
+                let mut input = DecoderInput::new(&part("tgt"), &part("memory"));
+                input.tgt_mask = row.input("tgt_mask");
+                input.memory_mask = row.input("memory_mask");
+                input.tgt_key_padding_mask = row.input("tgt_key_padding_mask");
+                input.memory_key_padding_mask = row.input("memory_key_padding_mask");
+                let masks = ["tgt_mask", "memory_mask", "tgt_key_padding_mask", "memory_key_padding_mask"];
+                let places = places(&[&["tgt", "memory"], &masks[..]].concat());
+                hold(row, with_options!(TransformerDecoderLayer, row), &input, &places, str::to_owned);
+            }
+            other => panic!("no test for {other}"),
+        }
     }
 }

@@ -238,9 +238,8 @@ impl MultiheadAttention {
             2 => mask.clone(),
             _ => mask.reshape([n, self.heads, queries, keys]),
         });
-        let later = self.causal.then(|| {
-            Tensor::arange(keys as i64).gt(Tensor::arange(queries as i64).unsqueeze(-1))
-        });
+        let later =
+            self.causal.then(|| Tensor::arange(keys as i64).gt(Tensor::arange(queries as i64).unsqueeze(-1)));
         let mut mask = Mask::default();
         for part in [of_keys, of_pairs, later].into_iter().flatten() {
             // The keys more are never hidden.
@@ -386,8 +385,7 @@ impl Module for MultiheadAttention {
             let drops = ctx.is_train() && self.dropout > 0.0;
             drops.then(|| ctx.rng.dropout(&weights.ones_like(), self.dropout))
         };
-        let (taken, used, kept) =
-            attend(&self.split(&q), self.split(&k), self.split(&v), &mask, dropped);
+        let (taken, used, kept) = attend(&self.split(&q), self.split(&k), self.split(&v), &mask, dropped);
         let taken = self.merged(&taken);
         let y = taken.matmul(&p.out_proj.weight.t());
         let y = match &p.out_proj.bias {

@@ -98,9 +98,10 @@ impl AttentionParams {
             q_proj_weight: own(&self.q_proj_weight, 0),
             k_proj_weight: own(&self.k_proj_weight, 1),
             v_proj_weight: own(&self.v_proj_weight, 2),
-            in_proj_bias: self.in_proj_bias.as_ref().map(|_| {
-                Tensor::cat(&d.iter().map(|d| d.sum_dim(0)).collect::<Vec<_>>(), 0)
-            }),
+            in_proj_bias: self
+                .in_proj_bias
+                .as_ref()
+                .map(|_| Tensor::cat(&d.iter().map(|d| d.sum_dim(0)).collect::<Vec<_>>(), 0)),
             bias_k,
             bias_v,
             out_proj,
