@@ -1,7 +1,7 @@
 //! Recurrent layers over whole sequences.
 
 use super::parts::{RecurrentParams, Sizes, rows};
-use super::units::{Elman, Gru, Lstm, Nonlinearity, Unit};
+use super::units::{Elman, Gru, Lstm, Nonlinearity, RecurrentUnit};
 use retrograd::nn::{Ctx, Module};
 use retrograd::{Error, ErrorKind, Rng, Tensor, Tree, tree};
 
@@ -117,7 +117,7 @@ impl Direction {
     }
 }
 
-impl<U: Unit> Recurrent<U> {
+impl<U: RecurrentUnit> Recurrent<U> {
     /// One layer from inputs to hidden states of these sizes, with biases.
     pub fn new(input: usize, hidden: usize) -> Self {
         Recurrent {
@@ -389,7 +389,7 @@ impl Recurrent<Lstm> {
     }
 }
 
-impl<U: Unit> Module for Recurrent<U> {
+impl<U: RecurrentUnit> Module for Recurrent<U> {
     type Params = Vec<RecurrentParams>;
     type State = ();
     type Input = (Tensor, Option<U::State>);
