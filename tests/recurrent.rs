@@ -5,7 +5,7 @@ mod against_torch;
 use against_torch::{Row, hold, rows};
 use retrograd::nn::{
     Ctx, GRU, GRUCell, LSTM, LSTMCell, Mode, Module, Nonlinearity, RNN, RNNCell, Recurrent, RecurrentCell,
-    Unit, functionalize,
+    RecurrentUnit, functionalize,
 };
 use retrograd::{Result, Rng, Tensor, check, grad, jit, tree};
 
@@ -135,7 +135,7 @@ fn a_compiled_sequence_learns_as_a_direct_one() -> Result<()> {
 
 #[test]
 fn an_input_or_state_of_another_shape_is_an_error_that_says_what_is_needed() {
-    fn text<U: Unit>(layer: &Recurrent<U>, input: (Tensor, Option<U::State>)) -> String {
+    fn text<U: RecurrentUnit>(layer: &Recurrent<U>, input: (Tensor, Option<U::State>)) -> String {
         let params = layer.params(&mut Rng::seed(0));
         let ((y, state), saved, ()) = layer.forward(&params, &(), &input, &mut Ctx::eval());
         let _ = layer.backward(&params, &saved, &(y.clone(), state));
@@ -184,13 +184,13 @@ fn state(row: &Row, name: &str) -> (Tensor, bool) {
     }
 }
 
-fn cell<U: Unit>(row: &Row, cell: RecurrentCell<U>, state: U::State, given: bool) {
+fn cell<U: RecurrentUnit>(row: &Row, cell: RecurrentCell<U>, state: U::State, given: bool) {
     let places: Vec<_> = (1..=tree::leaf_count(&state)).map(|at| given.then_some(at)).collect();
     let places = [vec![Some(0)], places].concat();
     hold(row, cell.bias(row.flag("bias", true)), &(row.x(), state), &places, str::to_owned);
 }
 
-fn sequence<U: Unit>(row: &Row, layer: Recurrent<U>, state: Option<U::State>) {
+fn sequence<U: RecurrentUnit>(row: &Row, layer: Recurrent<U>, state: Option<U::State>) {
     let layer = layer.num_layers(row.size_or("num_layers", 1)).bias(row.flag("bias", true));
     let layer = layer.batch_first(row.flag("batch_first", false));
     let directions = if row.flag("bidirectional", false) { 2 } else { 1 };

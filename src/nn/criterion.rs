@@ -35,6 +35,8 @@ impl Reduction {
     pub fn spread(self, dl: Tensor, each: &Tensor) -> Tensor {
         match self {
             Reduction::None | Reduction::Sum => dl,
+            // What is invalid has no shape to ask for.
+            Reduction::Mean if each.error().is_some() => each.clone(),
             Reduction::Mean => dl / each.shape().numel() as f64,
         }
     }

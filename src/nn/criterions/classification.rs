@@ -2,7 +2,7 @@
 
 use super::pairs::weight_for;
 use retrograd::nn::{Criterion, Reduction};
-use retrograd::{Error, Tensor, Tree};
+use retrograd::{Error, ErrorKind, Tensor, Tree};
 
 /// The class number that PyTorch leaves out unless told otherwise.
 const IGNORED: i64 = -100;
@@ -37,7 +37,7 @@ fn is_distribution(target: &Tensor) -> bool {
 impl Classes {
     /// The target of a criterion over `scores`, `[n, classes, ..]` or `[classes]`.
     fn of(
-        criterion: &str,
+        criterion: &'static str,
         scores: &Tensor,
         target: &Tensor,
         ignored: i64,
@@ -87,7 +87,7 @@ impl Classes {
 }
 
 /// Class numbers for scores, or what is wrong with them.
-fn checked(criterion: &str, scores: &Tensor, target: &Tensor) -> Tensor {
+fn checked(criterion: &'static str, scores: &Tensor, target: &Tensor) -> Tensor {
     if let Some(invalid) = [scores, target].into_iter().find(|x| x.error().is_some()) {
         return invalid.clone();
     }
@@ -98,13 +98,13 @@ fn checked(criterion: &str, scores: &Tensor, target: &Tensor) -> Tensor {
     }
     if shape.is_empty() || target.dtype().is_float() || got != expected {
         let message = format!(
-            "{criterion}: for scores [n, classes, ..] or [classes] of shape {}, class numbers of shape {expected:?} \
+            "for scores [n, classes, ..] or [classes] of shape {}, class numbers of shape {expected:?} \
              are needed, got {} {}",
             scores.shape(),
             target.dtype(),
             target.shape()
         );
-        return Tensor::invalid(Error::msg(message));
+        return Error::new(ErrorKind::Shape, message).refuse(criterion, &[scores, target]);
     }
     target.i64()
 }

@@ -2,7 +2,7 @@
 
 use super::pairs::target_like;
 use retrograd::nn::{Criterion, Reduction};
-use retrograd::{Error, Tensor};
+use retrograd::{Error, ErrorKind, Tensor};
 
 /// How many numbers become one divergence.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -192,12 +192,12 @@ fn beside(mean: &Tensor, variance: &Tensor) -> Tensor {
         () if v == without_last => variance.unsqueeze(-1),
         () => {
             let message = format!(
-                "GaussianNllLoss: variances are to have the means' shape {}, or that with 1 for the last axis or \
+                "variances are to have the means' shape {}, or that with 1 for the last axis or \
                  without it, got {}",
                 mean.shape(),
                 variance.shape()
             );
-            Tensor::invalid(Error::msg(message))
+            Error::new(ErrorKind::Shape, message).refuse("GaussianNllLoss", &[mean, variance])
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::pairs::{fitting, in_dtype_of, target_like};
 use retrograd::nn::{Criterion, Reduction};
-use retrograd::{Error, Tensor};
+use retrograd::{Error, ErrorKind, Tensor};
 
 /// `1 - cos(a, b)` where `y` is 1, `max(0, cos(a, b) - margin)` where it is -1: of vectors in the last axis.
 ///
@@ -25,18 +25,18 @@ pub struct CosineEmbeddingLoss {
 const LEAST_SQUARE: f64 = 1e-12;
 
 /// Whether the pairs' targets fit them.
-fn pairs_target(criterion: &str, a: &Tensor, y: &Tensor) -> Tensor {
+fn pairs_target(criterion: &'static str, a: &Tensor, y: &Tensor) -> Tensor {
     if let Some(invalid) = [a, y].into_iter().find(|x| x.error().is_some()) {
         return invalid.clone();
     }
     let shape = a.shape().to_vec();
     if y.shape().to_vec() != shape[..shape.len() - 1] {
         let message = format!(
-            "{criterion}: for pairs [n, d] or [d] of shape {}, a target for each is needed, got shape {}",
+            "for pairs [n, d] or [d] of shape {}, a target for each is needed, got shape {}",
             a.shape(),
             y.shape()
         );
-        return Tensor::invalid(Error::msg(message));
+        return Error::new(ErrorKind::Shape, message).refuse(criterion, &[a, y]);
     }
     in_dtype_of(a, y)
 }

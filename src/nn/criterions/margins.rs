@@ -2,7 +2,7 @@
 
 use super::pairs::{fitting, target_like, weight_for};
 use retrograd::nn::{Criterion, Reduction};
-use retrograd::{Error, Tensor};
+use retrograd::{Error, ErrorKind, Tensor};
 
 /// `max(0, margin - y (a - b))`: the first of two numbers ranks above the second where `y` is 1, below it where -1. All
 /// of one shape.
@@ -129,7 +129,7 @@ fn of_rows(reduction: Reduction, dl: &Tensor, rows: &Tensor) -> Tensor {
 }
 
 /// Class numbers of rows with a last axis of length 1, or what is wrong with them.
-fn classes_of(criterion: &str, x: &Tensor, y: &Tensor) -> Tensor {
+fn classes_of(criterion: &'static str, x: &Tensor, y: &Tensor) -> Tensor {
     if let Some(invalid) = [x, y].into_iter().find(|x| x.error().is_some()) {
         return invalid.clone();
     }
@@ -137,13 +137,13 @@ fn classes_of(criterion: &str, x: &Tensor, y: &Tensor) -> Tensor {
     let rows = matches!(shape.len(), 1 | 2) && got == shape[..shape.len() - 1];
     if !rows || y.dtype().is_float() {
         let message = format!(
-            "{criterion}: for scores [n, classes] or [classes] of shape {}, a class number for each row is needed, \
+            "for scores [n, classes] or [classes] of shape {}, a class number for each row is needed, \
              got {} {}",
             x.shape(),
             y.dtype(),
             y.shape()
         );
-        return Tensor::invalid(Error::msg(message));
+        return Error::new(ErrorKind::Shape, message).refuse(criterion, &[x, y]);
     }
     y.i64().unsqueeze(-1)
 }

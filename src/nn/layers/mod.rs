@@ -2,6 +2,7 @@
 
 mod activation;
 mod bilinear;
+mod attention;
 mod componentwise;
 mod constant;
 mod convolution;
@@ -19,6 +20,7 @@ mod window;
 
 pub use activation::*;
 pub use bilinear::{Bilinear, BilinearParams};
+pub use attention::*;
 pub use componentwise::{Add, CAdd, CMul, Mul, ScaleParams, ShiftParams};
 pub use constant::{AddConstant, MulConstant};
 pub use convolution::{

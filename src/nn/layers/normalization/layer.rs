@@ -66,7 +66,7 @@ pub(super) fn lengths(shape: impl IntoShape) -> Vec<usize> {
 }
 
 /// The input, if it ends with these lengths.
-pub(super) fn ending_with(x: &Tensor, layer: &str, lengths: &[usize]) -> Tensor {
+pub(super) fn ending_with(x: &Tensor, layer: &'static str, lengths: &[usize]) -> Tensor {
     let fits = |shape: &[usize]| !lengths.is_empty() && shape.ends_with(lengths);
     let dims: Vec<String> = lengths.iter().map(usize::to_string).collect();
     let needs = || match lengths {

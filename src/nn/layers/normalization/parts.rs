@@ -1,6 +1,6 @@
 //! What the normalisations have in common: moments, scale and offset.
 
-use retrograd::{Error, IntoShape, Tensor, Tree};
+use retrograd::{Error, ErrorKind, IntoShape, Tensor, Tree};
 
 /// Parameters of a normalisation: what its normalised values are multiplied by, and what is added to them.
 ///
@@ -93,15 +93,15 @@ pub(super) fn pull_standardised(y: &Tensor, inv_std: &Tensor, axes: &[isize], dy
 /// The tensor, or, if `fits` does not hold for its shape, an invalid one that says what the layer needs.
 pub(super) fn fitting(
     x: &Tensor,
-    layer: &str,
+    layer: &'static str,
     fits: impl FnOnce(&[usize]) -> bool,
     needs: impl FnOnce() -> String,
 ) -> Tensor {
     if x.error().is_some() || fits(&x.shape().to_vec()) {
         return x.clone();
     }
-    let message = format!("{layer}: the input is to be {}, got shape {}", needs(), x.shape());
-    Tensor::invalid(Error::msg(message))
+    let message = format!("the input is to be {}, got shape {}", needs(), x.shape());
+    Error::new(ErrorKind::Shape, message).refuse(layer, &[x])
 }
 
 /// The number of axes; of an invalid tensor, on which no operation depends on it, `otherwise`.

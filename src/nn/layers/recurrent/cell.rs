@@ -1,7 +1,7 @@
 //! One step of a recurrent layer.
 
 use super::parts::{RecurrentParams, Sizes, rows};
-use super::units::{Elman, Gru, Lstm, Nonlinearity, Unit};
+use super::units::{Elman, Gru, Lstm, Nonlinearity, RecurrentUnit};
 use retrograd::nn::{Ctx, Module};
 use retrograd::{Rng, Tensor, Tree};
 
@@ -52,7 +52,7 @@ pub struct CellSaved<K> {
     pub kept: K,
 }
 
-impl<U: Unit> RecurrentCell<U> {
+impl<U: RecurrentUnit> RecurrentCell<U> {
     /// From inputs to states of these sizes, with biases.
     pub fn new(input: usize, hidden: usize) -> Self {
         RecurrentCell { unit: U::default(), input, hidden, bias: true }
@@ -79,7 +79,7 @@ impl RecurrentCell<Elman> {
     }
 }
 
-impl<U: Unit> Module for RecurrentCell<U> {
+impl<U: RecurrentUnit> Module for RecurrentCell<U> {
     type Params = RecurrentParams;
     type State = ();
     type Input = (Tensor, U::State);

@@ -8,4 +8,4 @@ mod units;
 pub use cell::{CellSaved, GRUCell, LSTMCell, RNNCell, RecurrentCell};
 pub use parts::RecurrentParams;
 pub use sequence::{GRU, LSTM, RNN, Recurrent, RecurrentSaved, RunSaved};
-pub use units::{Elman, Gru, GruKept, Lstm, LstmKept, Nonlinearity, Unit};
+pub use units::{Elman, Gru, GruKept, Lstm, LstmKept, Nonlinearity, RecurrentUnit};

@@ -1,9 +1,9 @@
 //! Recurrent layers over whole sequences.
 
 use super::parts::{RecurrentParams, Sizes, rows};
-use super::units::{Elman, Gru, Lstm, Nonlinearity, Unit};
+use super::units::{Elman, Gru, Lstm, Nonlinearity, RecurrentUnit};
 use retrograd::nn::{Ctx, Module};
-use retrograd::{Error, Rng, Tensor, Tree, tree};
+use retrograd::{Error, ErrorKind, Rng, Tensor, Tree, tree};
 
 /// A recurrent network over sequences: `RNN`, `LSTM` and `GRU`, by the unit that says what a step computes ([`Elman`],
 /// [`Lstm`], [`Gru`]).
@@ -117,7 +117,7 @@ impl Direction {
     }
 }
 
-impl<U: Unit> Recurrent<U> {
+impl<U: RecurrentUnit> Recurrent<U> {
     /// One layer from inputs to hidden states of these sizes, with biases.
     pub fn new(input: usize, hidden: usize) -> Self {
         Recurrent {
@@ -182,8 +182,7 @@ impl<U: Unit> Recurrent<U> {
 
     /// The input as `[time, n, input]`, or why it is refused.
     fn checked(&self, x: &Tensor, state: &Option<U::State>) -> Result<Tensor, Tensor> {
-        let name = U::NAME;
-        let refuse = |message: String| Err(Tensor::invalid(Error::msg(format!("{name}: {message}"))));
+        let refuse = |message: String| Err(Error::new(ErrorKind::Shape, message).refuse(U::NAME, &[x]));
         let given = state.as_ref().map(tree::leaves).unwrap_or_default();
         if let Some(invalid) = given.iter().chain([x]).find(|x| x.error().is_some()) {
             return Err(invalid.clone());
@@ -390,7 +389,7 @@ impl Recurrent<Lstm> {
     }
 }
 
-impl<U: Unit> Module for Recurrent<U> {
+impl<U: RecurrentUnit> Module for Recurrent<U> {
     type Params = Vec<RecurrentParams>;
     type State = ();
     type Input = (Tensor, Option<U::State>);
@@ -427,9 +426,9 @@ impl<U: Unit> Module for Recurrent<U> {
             Ok(x) if p.len() == self.layers * directions => x,
             Ok(_) => {
                 let (got, expected) = (p.len(), self.layers * directions);
-                let message =
-                    format!("{}: parameters of {got} layers and directions, it has {expected}", U::NAME);
-                return self.refused(Tensor::invalid(Error::msg(message)), state.is_some());
+                let message = format!("parameters of {got} layers and directions, it has {expected}");
+                let invalid = Error::new(ErrorKind::Tree, message).refuse(U::NAME, &[]);
+                return self.refused(invalid, state.is_some());
             }
             Err(invalid) => return self.refused(invalid, state.is_some()),
         };

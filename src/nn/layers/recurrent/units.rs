@@ -12,7 +12,7 @@ use retrograd::{Tensor, Tree};
 ///
 /// [`RecurrentCell`]: super::RecurrentCell
 /// [`Recurrent`]: super::Recurrent
-pub trait Unit: Clone + Debug + Default + Send + Sync + 'static {
+pub trait RecurrentUnit: Clone + Debug + Default + Send + Sync + 'static {
     /// What goes from step to step; each leaf `[batch, hidden]`, the hidden state first.
     type State: Tree;
     /// What a step keeps for its derivative.
@@ -33,7 +33,7 @@ pub trait Unit: Clone + Debug + Default + Send + Sync + 'static {
     /// The state with another hidden state.
     fn with_hidden(state: Self::State, hidden: Tensor) -> Self::State;
 
-    /// The next state, and what [`pull`](Unit::pull) needs.
+    /// The next state, and what [`pull`](RecurrentUnit::pull) needs.
     fn step(
         &self,
         from_input: &Tensor,
@@ -72,7 +72,7 @@ pub struct Elman {
     pub(super) nonlinearity: Nonlinearity,
 }
 
-impl Unit for Elman {
+impl RecurrentUnit for Elman {
     type State = Tensor;
     /// The next state.
     type Kept = Tensor;
@@ -144,7 +144,7 @@ pub struct LstmKept {
     pub tanh: Tensor,
 }
 
-impl Unit for Lstm {
+impl RecurrentUnit for Lstm {
     /// Hidden state and cell.
     type State = (Tensor, Tensor);
     type Kept = LstmKept;
@@ -223,7 +223,7 @@ pub struct GruKept {
     pub hidden: Tensor,
 }
 
-impl Unit for Gru {
+impl RecurrentUnit for Gru {
     type State = Tensor;
     type Kept = GruKept;
     const GATES: usize = 3;
