@@ -164,7 +164,7 @@ impl Rule for RmsProp {
         let g = leaf.descent(self.maximize, self.weight_decay);
         let mut squares = leaf.keep_mean("square_avg", &g.square(), self.alpha)?;
         if self.centered {
-            squares = squares - leaf.keep_mean("grad_avg", &g, self.alpha)?.square();
+            squares -= leaf.keep_mean("grad_avg", &g, self.alpha)?.square();
         }
         let mut step = g / (squares.sqrt() + self.eps);
         if self.momentum > 0.0 {

@@ -198,7 +198,7 @@ impl Minimizer for ConjugateGradient {
             let change = &now.d * found.t;
             let small = greatest(&change)? <= self.tolerance_change
                 || (found.value - start.value).abs() < self.tolerance_change;
-            x = x + change;
+            x += change;
             now.t = Tensor::from(found.t);
             at = Evaluated { value: found.value, gradient: found.gradient };
             memory = Some(now);

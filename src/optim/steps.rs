@@ -191,7 +191,8 @@ fn handles<T: Tree>(tree: &T) -> T {
 /// let bowl = |x: &Tensor, scale: &Tensor| ((x - 1.0).square() * scale).sum();
 /// let mut step = optim::cg(grad(bowl), ConjugateGradient::default(), Tensor::from([4.0, -2.0]))?;
 /// let scale = Tensor::from([1.0, 30.0]);
-/// step.call(&scale)?;
+/// let (_grads, before) = step.call(&scale)?;
+/// assert_eq!(before.item::<f64>()?, 279.0);
 /// assert!(step.params().allclose(&Tensor::from([1.0, 1.0]), 1e-6, 0.0)?);
 /// # Ok::<(), retrograd::Error>(())
 /// ```

@@ -232,7 +232,7 @@ fn bounds_and_averages_say_what_they_cannot_work_with() {
     assert_eq!(text(clip_norm(&x, -1.0)), "clip_norm: `max_norm` is -1, and must be 0 or above");
     assert_eq!(text(clip_value(&x, f64::NAN)), "clip_value: `clip_value` is NaN, and must be 0 or above");
     assert_eq!(
-        text(ema(&[x.clone()], &[Tensor::from([1.0, 2.0])], 0.5)),
+        text(ema(&(x.clone(),), &(Tensor::from([1.0, 2.0]),), 0.5)),
         "ema: the average of `[0]` is f64[1], the latest value f64[2]"
     );
     assert_eq!(
