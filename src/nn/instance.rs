@@ -1,10 +1,13 @@
 //! Layers as Torch had them: objects that hold their parameters and gradients.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::module::{Ctx, Mode, Module};
+use super::registry::create;
 use crate::autodiff::guarded;
 use crate::tensor::tree::check_valid;
+use retrograd::io::{self, Archive};
 use retrograd::{Error, Result, Rng, Tree, tree};
 
 /// A layer with parameters, gradients and state of its own: for training loops written by hand, in which nothing is
@@ -43,6 +46,17 @@ fn copy<T: Tree>(tree: &T) -> T {
 
 fn zeros<T: Tree>(tree: &T) -> T {
     tree::map(tree, retrograd::Tensor::zeros_like)
+}
+
+/// The entry beside the tensors that names the layer.
+const LAYER: &str = "layer";
+
+/// What is saved of an instance.
+#[derive(Tree)]
+struct Kept<P, S> {
+    params: P,
+    grads: P,
+    state: S,
 }
 
 impl<M: Module> Clone for Instance<M> {
@@ -173,6 +187,66 @@ impl<M: Module> Instance<M> {
     /// What is followed, such as running means.
     pub fn state(&self) -> &M::State {
         &self.state
+    }
+
+    /// Writes parameters, gradients and state to a safetensors file, with the name of the layer; whatever was there
+    /// before stays until all is written.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    #[track_caller]
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let kept = Kept { params: copy(&self.params), grads: copy(&self.grads), state: copy(&self.state) };
+        io::save_with(path, &kept, [(LAYER, self.module.name())])
+    }
+
+    /// Reads what [`Instance::save`] wrote; the layer itself is made by the constructor that is
+    /// [registered](super::register) under its name. The instance begins in training mode, with draws from `rng`.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not such a file, nothing of the right type is registered under the name in it, or
+    /// the leaves do not fit the layer.
+    ///
+    /// ```
+    /// use retrograd::nn::{AutoModule, Instance, register};
+    /// use retrograd::{Rng, Tensor};
+    /// let scaled = || AutoModule::new("Scaled", Tensor::ones([2]), |a: &Tensor, x: &Tensor| x * a);
+    /// register("Scaled", scaled);
+    /// let mut layer = Instance::new(scaled(), Rng::seed(0));
+    /// *layer.params_mut() = Tensor::from([3.0f32, 4.0]);
+    /// let path = std::env::temp_dir().join(format!("retrograd-scaled-{}.safetensors", std::process::id()));
+    /// layer.save(&path)?;
+    /// let again = Instance::<AutoModule<Tensor>>::load(&path, Rng::seed(0))?;
+    /// assert_eq!(again.params().to_vec::<f32>()?, [3.0, 4.0]);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn load(path: impl AsRef<Path>, rng: Rng) -> Result<Instance<M>> {
+        let archive = Archive::open(&path)?;
+        let Some(name) = archive.metadata().get(LAYER) else {
+            let message = format!("`{}` does not say which layer it is of", path.as_ref().display());
+            return Err(Error::msg(message).help("read it with `restore`, into an instance of that layer"));
+        };
+        let mut instance = Instance::new(create::<M>(name)?, rng);
+        instance.take(&archive)?;
+        Ok(instance)
+    }
+
+    /// Reads parameters, gradients and state of a file into this instance, whose layer is like the one that was saved.
+    ///
+    /// # Errors
+    /// If the file cannot be read or its leaves do not fit; then nothing has changed.
+    #[track_caller]
+    pub fn restore(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        self.take(&Archive::open(path)?)
+    }
+
+    fn take(&mut self, archive: &Archive) -> Result<()> {
+        let like = Kept { params: copy(&self.params), grads: copy(&self.grads), state: copy(&self.state) };
+        let Kept { params, grads, state } = archive.load(&like)?;
+        (self.params, self.grads, self.state, self.saved) = (params, grads, state, None);
+        Ok(())
     }
 
     /// The instance as a function `f(params, input)` for `grad` and other transforms, in its mode and with its present

@@ -126,3 +126,49 @@ fn constructors_are_found_by_name() -> Result<()> {
     assert!(error.starts_with("no constructor is registered as `tests/absent`; these are: "), "{error}");
     Ok(())
 }
+
+/// A file of a test's own, which goes with it.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let file = format!("retrograd-{name}-{}.safetensors", std::process::id());
+        Scratch(std::env::temp_dir().join(file))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn an_instance_is_saved_and_made_again_by_its_name() -> Result<()> {
+    let file = Scratch::new("instance");
+    let mut layer = Instance::new(gated(), Rng::seed(0));
+    let _ = layer.forward(&numbers(1, &[4, 3]).f32())?;
+    layer.accumulate(&numbers(2, &[4, 3]).f32(), 1.0)?;
+    layer.update(0.1);
+    layer.save(&file.0)?;
+
+    let unknown =
+        Instance::<AutoModule<(Tensor, Tensor)>>::load(&file.0, Rng::seed(0)).unwrap_err().to_string();
+    assert!(unknown.starts_with("no constructor is registered as `Gated`"), "{unknown}");
+    register("Gated", gated);
+    let again = Instance::<AutoModule<(Tensor, Tensor)>>::load(&file.0, Rng::seed(0))?;
+    let both = |layer: &Instance<AutoModule<(Tensor, Tensor)>>| {
+        [tree::leaves(layer.params()), tree::leaves(layer.grads())].concat()
+    };
+    for (a, b) in both(&again).iter().zip(both(&layer)) {
+        assert_eq!(a.to_vec::<f32>()?, b.to_vec::<f32>()?);
+    }
+    let other = Instance::<Linear>::load(&file.0, Rng::seed(0)).unwrap_err().to_string();
+    assert!(other.starts_with("the constructor `Gated` makes"), "{other}");
+    let mut other = Instance::new(Linear::new(3, 2), Rng::seed(0));
+    let before = other.params().weight.to_vec::<f32>()?;
+    let misfit = other.restore(&file.0).unwrap_err().to_string();
+    assert!(misfit.contains("params.weight"), "{misfit}");
+    assert_eq!(other.params().weight.to_vec::<f32>()?, before);
+    Ok(())
+}

@@ -1,8 +1,8 @@
 //! The layers.
 
 mod activation;
-mod bilinear;
 mod attention;
+mod bilinear;
 mod componentwise;
 mod constant;
 mod convolution;
@@ -19,8 +19,8 @@ mod stateless;
 mod window;
 
 pub use activation::*;
-pub use bilinear::{Bilinear, BilinearParams};
 pub use attention::*;
+pub use bilinear::{Bilinear, BilinearParams};
 pub use componentwise::{Add, CAdd, CMul, Mul, ScaleParams, ShiftParams};
 pub use constant::{AddConstant, MulConstant};
 pub use convolution::{
