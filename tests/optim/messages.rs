@@ -85,6 +85,10 @@ fn a_schedule_names_what_is_wrong_with_it() {
         "sgd: schedule `cosine`: `t_max` is 0, and must be above 0"
     );
     assert_eq!(
+        said(Schedule::exponential(-0.1, 0.5)),
+        "sgd: schedule `exponential`: `lr` is -0.1, and must be 0 or above"
+    );
+    assert_eq!(
         said(OneCycle::new(0.1, 10).pct_start(2.0).into()),
         "sgd: schedule `OneCycle`: `pct_start` is 2, and must be from 0 to 1"
     );
