@@ -80,6 +80,12 @@ pub struct ConjugateMemory {
 }
 
 impl ConjugateMemory {
+    /// Along the gradient, where the first length tried changes all elements together by at most `lr`.
+    fn first(at: &Evaluated, lr: f64) -> Result<ConjugateMemory> {
+        let sum = number(&at.gradient.abs().sum())?;
+        ConjugateMemory::steepest(at, (1.0 / sum).min(1.0) * lr)
+    }
+
     fn steepest(at: &Evaluated, length: f64) -> Result<ConjugateMemory> {
         Ok(ConjugateMemory {
             d: -&at.gradient,
@@ -175,10 +181,7 @@ impl Minimizer for ConjugateGradient {
             n_iter += 1;
             let mut now = match &memory {
                 Some(memory) => memory.next(&at, restart)?,
-                None => {
-                    let sum = number(&at.gradient.abs().sum())?;
-                    ConjugateMemory::steepest(&at, (1.0 / sum).min(1.0) * lr)?
-                }
+                None => ConjugateMemory::first(&at, lr)?,
             };
             let slope = number(&now.slope)?;
             let wolfe = Wolfe {
@@ -186,7 +189,8 @@ impl Minimizer for ConjugateGradient {
                 c2: self.wolfe.1,
                 tolerance_change: self.tolerance_change,
                 greatest: greatest(&now.d)?,
-                max_iter: self.evaluations() - evals,
+                // The search evaluates once before it changes the step.
+                max_iter: self.evaluations() - evals - 1,
             };
             let start = Point { t: 0.0, value: at.value, gradient: at.gradient, slope };
             let (found, more) = wolfe.search(&start, number(&now.t)?, |t| {
