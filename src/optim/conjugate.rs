@@ -138,6 +138,14 @@ impl ConjugateGradient {
         Ok(())
     }
 
+    /// What a step along `d` has to meet, after so many evaluations.
+    fn conditions(&self, d: &Tensor, evals: usize) -> Result<Wolfe> {
+        let ((c1, c2), tolerance_change) = (self.wolfe, self.tolerance_change);
+        // The search evaluates once before it changes the step.
+        let max_iter = self.evaluations().saturating_sub(evals + 1);
+        Ok(Wolfe { c1, c2, tolerance_change, greatest: greatest(d)?, max_iter })
+    }
+
     fn evaluations(&self) -> usize {
         self.max_eval.unwrap_or(self.max_iter * 5).max(1)
     }
@@ -184,14 +192,7 @@ impl Minimizer for ConjugateGradient {
                 None => ConjugateMemory::first(&at, lr)?,
             };
             let slope = number(&now.slope)?;
-            let wolfe = Wolfe {
-                c1: self.wolfe.0,
-                c2: self.wolfe.1,
-                tolerance_change: self.tolerance_change,
-                greatest: greatest(&now.d)?,
-                // The search evaluates once before it changes the step.
-                max_iter: self.evaluations() - evals - 1,
-            };
+            let wolfe = self.conditions(&now.d, evals)?;
             let start = Point { t: 0.0, value: at.value, gradient: at.gradient, slope };
             let (found, more) = wolfe.search(&start, number(&now.t)?, |t| {
                 let Evaluated { value, gradient } = objective.at(&(&x + &now.d * t))?;
