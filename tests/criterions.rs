@@ -258,6 +258,17 @@ fn a_target_that_does_not_fit_is_an_error_that_says_what_is_needed() {
 }
 
 #[test]
+fn an_error_goes_through_the_gradient_by_hand() {
+    let (loss, saved) = MseLoss::default().forward(&Tensor::ones([2]), &Tensor::ones([3]));
+    let dx = MseLoss::default().backward(&saved, &loss);
+    let text = dx.error().expect("an error").to_string();
+    assert!(text.starts_with("sub: "), "{text}");
+    let (loss, saved) = BceLoss::default().forward(&Tensor::ones([2]), &Tensor::ones([3]));
+    let text = BceLoss::default().backward(&saved, &loss).error().expect("an error").to_string();
+    assert!(text.starts_with("BceLoss: input and target are to have one shape"), "{text}");
+}
+
+#[test]
 fn a_list_of_another_length_is_an_error_that_says_so() {
     let loss = criterion_function(ParallelCriterion::new().add(MseLoss::default(), 1.0));
     let error = grad(|x: &Vec<AnyTree>| loss(x, &Vec::new())).call(&vec![AnyTree::new(x(&[1]))], ());

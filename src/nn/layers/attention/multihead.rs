@@ -16,7 +16,7 @@ use retrograd::{Error, ErrorKind, Rng, Tensor, Tree, tree};
 ///
 /// Gradient: with `w` for the weights and `a` for what a head takes, `dv = w^T da`, `dw = da v^T`,
 /// `ds = w (dw - sum(w dw))` of the scores, `dq = ds k / sqrt(d)`, `dk = ds^T q / sqrt(d)`; those of the projections as
-/// of [`Linear`](super::super::Linear).
+/// of [`Linear`](retrograd::nn::Linear).
 ///
 /// PyTorch: `torch.nn.MultiheadAttention`. Torch: none. Source: Vaswani et al., "Attention Is All You Need", 2017.
 ///
