@@ -26,9 +26,10 @@
 //! | `autodiff/` | how it is derived: levels, [`grad`], [`vjp`], [`jvp`], [`vmap`], [`jacobian`], [`hessian`], [`gradcheck`] |
 //! | `graph/` | how a function is recorded, and its graph simplified |
 //! | `exec/` | where it runs: kernel classes, the CPU backend, the reference interpreter |
-//! | [`loss`], [`nn`] | losses and layers, written against the public API only |
 //! | [`io`] | saving and loading |
-//! | [`optim`] | optimizers, written against the public API: SGD, Adam and their like, schedules, groups, L-BFGS |
+//! | [`nn`] | layers and criterions with gradients of their own |
+//! | [`model`], [`loss`] | whole networks; losses |
+//! | [`optim`] | optimizers: SGD, Adam and their like, schedules, groups, L-BFGS |
 //! | [`debug`], [`check`] | finding mistakes |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -77,6 +78,10 @@ mod autodiff_in_100_lines {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/optimized-mode.md")]
 mod optimized_mode {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/layers.md")]
+mod layers {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/from-pytorch-and-jax.md")]

@@ -136,7 +136,7 @@ fn skew(rows: &Tensor) -> f64 {
 #[test]
 fn orthogonal_rows_or_columns_are_orthogonal_whichever_are_fewer() {
     let mut rng = Rng::seed(8);
-    for n in [1, 2, 7, 64] {
+    for n in [1, 2, 7, 32, 33, 130] {
         let square = init::orthogonal(&mut rng, [n, n], 1.0);
         assert!(skew(&square) < 1e-6 && skew(&square.t()) < 1e-6, "{n}: {}", skew(&square));
         assert!(skew(&init::orthogonal(&mut rng, [n, n + 5], 1.0)) < 1e-6);
@@ -145,6 +145,19 @@ fn orthogonal_rows_or_columns_are_orthogonal_whichever_are_fewer() {
     let weight = init::orthogonal(&mut rng, [6, 3, 2, 2], 2.0);
     assert_eq!(weight.shape().to_vec(), [6, 3, 2, 2]);
     assert!(skew(&(weight.reshape([6, 12]) / 2.0)) < 1e-6);
+}
+
+#[test]
+fn orthogonal_matrices_are_the_factor_of_random_numbers_with_a_positive_diagonal() -> Result<()> {
+    // The draws are those that the generator would have given.
+    for shape in [[5, 3], [3, 5], [40, 40], [100, 70], [70, 100]] {
+        let (noise, q) = (Rng::seed(3).randn(shape), init::orthogonal(&mut Rng::seed(3), shape, 1.0));
+        let (noise, q) = if shape[0] < shape[1] { (noise.t(), q.t()) } else { (noise, q) };
+        let r = q.t().f64().matmul(&noise.f64());
+        assert!(r.tril(-1).abs().amax().item::<f64>()? < 1e-5, "{shape:?}: no triangle");
+        assert!(r.diagonal(0, 0, 1).amin().item::<f64>()? > 0.0, "{shape:?}: a negative diagonal");
+    }
+    Ok(())
 }
 
 #[test]

@@ -5,8 +5,8 @@ use retrograd::model::module::{
 };
 use retrograd::model::{
     Activation, FastWeights, Init, Layers, LstmState, NeuralNetwork, Output, Recurrent, SpatialNetwork,
-    alexnet, neural_network, recurrent_fw_network, recurrent_gru_network, recurrent_lstm_network,
-    recurrent_network, spatial_network,
+    Transformer, TransformerParams, alexnet, neural_network, recurrent_fw_network, recurrent_gru_network,
+    recurrent_lstm_network, recurrent_network, spatial_network, transformer,
 };
 use retrograd::nn::{Ctx, LayerNorm, NormParams, functionalize};
 use retrograd::{DType, Fallback, Result, Rng, Tensor, Tree, grad, gradcheck, tree};
@@ -318,5 +318,43 @@ fn soft_attention_is_an_expectation() -> Result<()> {
         let error = f(&p, &subject, &h.at(0)).0.item::<f64>().unwrap_err().to_string();
         assert!(error.starts_with("soft_attention: a subject [batch, features, choices]"), "{error}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_transformer_does_not_look_ahead_and_compiles() -> Result<()> {
+    let options = Transformer::new(7, 6).width(8).heads(2).layers(2).feedforward(12).dropout(0.1);
+    let (f, p) = transformer(&options, &mut Rng::seed(1));
+    let text = Rng::seed(2).randint(0, 7, [3, 6]);
+    let y = f(&p, &text, &mut Ctx::eval());
+    assert_eq!(y.shape(), [3, 6, 7]);
+    let other = text.clone().with((.., 4), 0i64).with((.., 5), 1i64);
+    let z = f(&p, &other, &mut Ctx::eval());
+    assert!(z.narrow(1, 0, 4).allclose(&y.narrow(1, 0, 4), 0.0, 0.0)?);
+    assert!(!z.narrow(1, 4, 2).allclose(&y.narrow(1, 4, 2), 1e-3, 1e-3)?);
+
+    let p64 = f64s(&p);
+    let (x, next) = (text.narrow(1, 0, 5), text.narrow(1, 1, 5));
+    let loss = |p: &TransformerParams, x: &Tensor, y: &Tensor| {
+        f(p, x, &mut Ctx::train(Rng::seed(5))).cross_entropy(y)
+    };
+    let (direct, _) = grad(loss).call(&p64, (&x, &next))?;
+    let compiled = grad(loss).optimize(true).fallback(Fallback::Error);
+    for _ in 0..2 {
+        let (grads, _) = compiled.call(&p64, (&x, &next))?;
+        for (a, b) in tree::leaves(&grads).iter().zip(tree::leaves(&direct)) {
+            assert!(a.allclose(&b, 1e-9, 1e-12)?);
+        }
+    }
+    let (f, small) = transformer(&options.width(4).layers(1).feedforward(3), &mut Rng::seed(1));
+    let loss = |p: &TransformerParams, x: &Tensor, y: &Tensor| {
+        f(p, x, &mut Ctx::train(Rng::seed(5))).cross_entropy(y)
+    };
+    gradcheck(loss, &f64s(&small), (&x, &next))?;
+    let error = f(&p, &Tensor::zeros([3, 7]).i64(), &mut Ctx::eval()).item::<f32>().unwrap_err().to_string();
+    assert!(
+        error.starts_with("transformer: tokens `[batch, steps]` of at most 6 steps, got shape [3, 7]"),
+        "{error}"
+    );
     Ok(())
 }

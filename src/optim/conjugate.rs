@@ -80,6 +80,12 @@ pub struct ConjugateMemory {
 }
 
 impl ConjugateMemory {
+    /// Along the gradient, where the first length tried changes all elements together by at most `lr`.
+    fn first(at: &Evaluated, lr: f64) -> Result<ConjugateMemory> {
+        let sum = number(&at.gradient.abs().sum())?;
+        ConjugateMemory::steepest(at, (1.0 / sum).min(1.0) * lr)
+    }
+
     fn steepest(at: &Evaluated, length: f64) -> Result<ConjugateMemory> {
         Ok(ConjugateMemory {
             d: -&at.gradient,
@@ -132,6 +138,14 @@ impl ConjugateGradient {
         Ok(())
     }
 
+    /// What a step along `d` has to meet, after so many evaluations.
+    fn conditions(&self, d: &Tensor, evals: usize) -> Result<Wolfe> {
+        let ((c1, c2), tolerance_change) = (self.wolfe, self.tolerance_change);
+        // The search evaluates once before it changes the step.
+        let max_iter = self.evaluations().saturating_sub(evals + 1);
+        Ok(Wolfe { c1, c2, tolerance_change, greatest: greatest(d)?, max_iter })
+    }
+
     fn evaluations(&self) -> usize {
         self.max_eval.unwrap_or(self.max_iter * 5).max(1)
     }
@@ -175,19 +189,10 @@ impl Minimizer for ConjugateGradient {
             n_iter += 1;
             let mut now = match &memory {
                 Some(memory) => memory.next(&at, restart)?,
-                None => {
-                    let sum = number(&at.gradient.abs().sum())?;
-                    ConjugateMemory::steepest(&at, (1.0 / sum).min(1.0) * lr)?
-                }
+                None => ConjugateMemory::first(&at, lr)?,
             };
             let slope = number(&now.slope)?;
-            let wolfe = Wolfe {
-                c1: self.wolfe.0,
-                c2: self.wolfe.1,
-                tolerance_change: self.tolerance_change,
-                greatest: greatest(&now.d)?,
-                max_iter: self.evaluations() - evals,
-            };
+            let wolfe = self.conditions(&now.d, evals)?;
             let start = Point { t: 0.0, value: at.value, gradient: at.gradient, slope };
             let (found, more) = wolfe.search(&start, number(&now.t)?, |t| {
                 let Evaluated { value, gradient } = objective.at(&(&x + &now.d * t))?;

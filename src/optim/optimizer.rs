@@ -195,8 +195,8 @@ impl<R: Rule> Assignment<R> {
             return Err(other_slots(&names, &state.slots));
         }
         let (leaves, grads) = fitting(params, grads)?;
-        let held = |(name, slot)| leaves_like(params, slot, &format!("the slot `{name}`"));
-        let mut slots = state.slots.iter().map(held).collect::<Result<Vec<_>>>()?;
+        let held = state.slots.iter().map(|(name, slot)| fitting_slot(params, &leaves, name, slot));
+        let mut slots = held.collect::<Result<Vec<_>>>()?;
         let mut numbers = Numbers::new(&self.rules, Moment::after(&state.step));
         let factor = self.clipping(&leaves, &grads);
         let mut moved = Vec::with_capacity(leaves.len());
@@ -212,8 +212,12 @@ impl<R: Rule> Assignment<R> {
                 None => grad.to_dtype(dtype),
             };
             let mut leaf = Leaf { param: param.to_dtype(dtype), grad, slots: own.collect() };
-            let new = rule.update(&mut leaf, numbers.of(number, dtype))?;
-            moved.push(new.to_dtype(param.dtype()));
+            let new = rule.update(&mut leaf, numbers.of(number, dtype))?.to_dtype(param.dtype());
+            if new.error().is_none() && new.shape() != param.shape() {
+                let (of, new, old) = (of_leaf(params, i), spec(&new), spec(param));
+                return Err(Error::msg(format!("the new value{of} is {new}, the parameter {old}")));
+            }
+            moved.push(new);
             for (slot, (_, held)) in slots.iter_mut().zip(leaf.slots) {
                 slot[i] = held;
             }
@@ -231,12 +235,28 @@ fn fitting<P: Tree>(params: &P, grads: &P) -> Result<(Vec<Tensor>, Vec<Tensor>)>
     valid(params, &leaves, "the parameter")?;
     let grads = leaves_like(params, grads, "the gradients")?;
     valid(params, &grads, "the gradient")?;
-    let misfit = |(_, (x, g)): &(usize, (&Tensor, &Tensor))| x.shape() != g.shape() || x.dtype() != g.dtype();
+    // What is no float does not move, whatever its gradient.
+    let misfit = |(_, (x, g)): &(usize, (&Tensor, &Tensor))| {
+        x.dtype().is_float() && (x.shape() != g.shape() || x.dtype() != g.dtype())
+    };
     if let Some((at, (x, g))) = leaves.iter().zip(&grads).enumerate().find(misfit) {
         let (of, x, g) = (of_leaf(params, at), spec(x), spec(g));
         return Err(Error::msg(format!("the gradient{of} is {g}, the parameter {x}")));
     }
     Ok((leaves, grads))
+}
+
+/// Leaves of a slot, each of which has its parameter's shape or is one number.
+fn fitting_slot<P: Tree>(params: &P, leaves: &[Tensor], name: &str, slot: &P) -> Result<Vec<Tensor>> {
+    let what = format!("the slot `{name}`");
+    let held = leaves_like(params, slot, &what)?;
+    valid(params, &held, &what)?;
+    let misfit = |(x, s): (&Tensor, &Tensor)| s.rank() != 0 && s.shape() != x.shape();
+    if let Some(at) = leaves.iter().zip(&held).position(misfit) {
+        let (of, x, s) = (of_leaf(params, at), spec(&leaves[at]), spec(&held[at]));
+        return Err(Error::msg(format!("{what}{of} is {s}, the parameter {x}")));
+    }
+    Ok(held)
 }
 
 /// The numbers of a step, computed once for all leaves of a group and dtype.

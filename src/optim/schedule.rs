@@ -70,6 +70,9 @@ enum Kind {
     Function(Arc<dyn Fn(&Tensor) -> Tensor + Send + Sync>),
 }
 
+/// The name of a setting, its value, and where that may lie.
+type Setting = (&'static str, f64, Range);
+
 impl fmt::Debug for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -79,20 +82,51 @@ impl fmt::Debug for Schedule {
             Kind::Scaled(schedule, factor) => write!(f, "{schedule:?} * {factor}"),
             Kind::Then(first, next) => write!(f, "{first:?}, then {next:?}"),
             Kind::Function(_) => f.write_str("a function of the step"),
-            Kind::Step { lr, step_size, gamma } => write!(f, "step({lr}, {step_size}, {gamma})"),
-            Kind::MultiStep { lr, milestones, gamma } => {
-                write!(f, "multi_step({lr}, {milestones:?}, {gamma})")
+            formula => {
+                let (name, settings) = formula.settings();
+                let values: Vec<String> = settings.iter().map(|(_, value, _)| value.to_string()).collect();
+                write!(f, "{name}({})", values.join(", "))
             }
-            Kind::Exponential { lr, gamma } => write!(f, "exponential({lr}, {gamma})"),
-            Kind::InverseTime { lr, decay } => write!(f, "inverse_time({lr}, {decay})"),
-            Kind::Linear { lr, factors: (from, to), total } => {
-                write!(f, "linear({lr}, {from}, {to}, {total})")
+        }
+    }
+}
+
+impl Kind {
+    /// The name and the settings of a formula; those that are no formula have none.
+    fn settings(&self) -> (&'static str, Vec<Setting>) {
+        use Range::{NonNegative, Positive};
+        let lr = |lr: &f64| ("lr", *lr, NonNegative);
+        let gamma = |gamma: &f64| ("gamma", *gamma, NonNegative);
+        let steps = |name, steps: &u64, range| (name, *steps as f64, range);
+        let eta_min = |eta: &f64| ("eta_min", *eta, NonNegative);
+        match self {
+            Kind::Step { lr: rate, step_size, gamma: factor } => {
+                ("step", vec![lr(rate), steps("step_size", step_size, Positive), gamma(factor)])
             }
-            Kind::Polynomial { lr, total, power } => write!(f, "polynomial({lr}, {total}, {power})"),
-            Kind::Cosine { lr, t_max, eta_min } => write!(f, "cosine({lr}, {t_max}, {eta_min})"),
-            Kind::Restarts { lr, t_0, t_mult, eta_min } => {
-                write!(f, "cosine_warm_restarts({lr}, {t_0}, {t_mult}, {eta_min})")
+            Kind::MultiStep { lr: rate, milestones, gamma: factor } => {
+                let milestones = milestones.iter().map(|at| steps("milestones", at, NonNegative));
+                ("multi_step", [lr(rate)].into_iter().chain(milestones).chain([gamma(factor)]).collect())
             }
+            Kind::Exponential { lr: rate, gamma: factor } => ("exponential", vec![lr(rate), gamma(factor)]),
+            Kind::InverseTime { lr: rate, decay } => {
+                ("inverse_time", vec![lr(rate), ("decay", *decay, NonNegative)])
+            }
+            Kind::Linear { lr: rate, factors: (from, to), total } => {
+                let factors = [("start_factor", *from, NonNegative), ("end_factor", *to, NonNegative)];
+                ("linear", vec![lr(rate), factors[0], factors[1], steps("total_iters", total, NonNegative)])
+            }
+            Kind::Polynomial { lr: rate, total, power } => {
+                let total = steps("total_iters", total, NonNegative);
+                ("polynomial", vec![lr(rate), total, ("power", *power, NonNegative)])
+            }
+            Kind::Cosine { lr: rate, t_max, eta_min: least } => {
+                ("cosine", vec![lr(rate), steps("t_max", t_max, Positive), eta_min(least)])
+            }
+            Kind::Restarts { lr: rate, t_0, t_mult, eta_min: least } => {
+                let cycles = [steps("t_0", t_0, Positive), steps("t_mult", t_mult, Positive)];
+                ("cosine_warm_restarts", vec![lr(rate), cycles[0], cycles[1], eta_min(least)])
+            }
+            _ => ("", Vec::new()),
         }
     }
 }
@@ -242,64 +276,24 @@ impl Schedule {
     /// # Errors
     /// That one is out of its range, or that a schedule without an end is followed by another.
     pub fn check(&self) -> Result<()> {
-        let of = |name: &str, lr: f64, settings: &[(&str, f64, Range)]| {
-            within("lr", lr, Range::NonNegative)?;
-            let mut checks = settings.iter().map(|&(setting, value, range)| within(setting, value, range));
-            checks.try_for_each(|check| check.map_err(|e| Error::msg(format!("schedule `{name}`: {e}"))))
-        };
         match &self.kind {
-            Kind::Constant(lr) => of("constant", *lr, &[]),
+            Kind::Constant(lr) => within("lr", *lr, Range::NonNegative),
             Kind::Given(lr) => given(lr).map_err(|e| Error::msg(format!("`lr` {e}"))),
             Kind::Function(_) => Ok(()),
-            Kind::Step { lr, step_size, gamma } => of(
-                "step",
-                *lr,
-                &[("step_size", *step_size as f64, Range::Positive), ("gamma", *gamma, Range::NonNegative)],
-            ),
-            Kind::MultiStep { lr, gamma, .. } => {
-                of("multi_step", *lr, &[("gamma", *gamma, Range::NonNegative)])
-            }
-            Kind::Exponential { lr, gamma } => {
-                of("exponential", *lr, &[("gamma", *gamma, Range::NonNegative)])
-            }
-            Kind::InverseTime { lr, decay } => {
-                of("inverse_time", *lr, &[("decay", *decay, Range::NonNegative)])
-            }
-            Kind::Linear { lr, factors: (from, to), .. } => of(
-                "linear",
-                *lr,
-                &[("start_factor", *from, Range::NonNegative), ("end_factor", *to, Range::NonNegative)],
-            ),
-            Kind::Polynomial { lr, power, .. } => {
-                of("polynomial", *lr, &[("power", *power, Range::NonNegative)])
-            }
-            Kind::Cosine { lr, t_max, eta_min } => of(
-                "cosine",
-                *lr,
-                &[("t_max", *t_max as f64, Range::Positive), ("eta_min", *eta_min, Range::NonNegative)],
-            ),
-            Kind::Restarts { lr, t_0, t_mult, eta_min } => of(
-                "cosine_warm_restarts",
-                *lr,
-                &[
-                    ("t_0", *t_0 as f64, Range::Positive),
-                    ("t_mult", *t_mult as f64, Range::Positive),
-                    ("eta_min", *eta_min, Range::NonNegative),
-                ],
-            ),
             Kind::OneCycle(cycle) => cycle.check(),
             Kind::Scaled(schedule, factor) => {
                 within("factor", *factor, Range::NonNegative)?;
                 schedule.check()
             }
-            Kind::Then(first, next) => {
-                if first.length.is_none() {
-                    return Err(Error::msg(format!(
-                        "schedule: {first:?} has no end, so nothing can follow it; say how long it holds with `.lasting(steps)`"
-                    )));
-                }
-                first.check()?;
-                next.check()
+            Kind::Then(first, _) if first.length.is_none() => Err(Error::msg(format!(
+                "schedule: {first:?} has no end, so nothing can follow it; say how long it holds with `.lasting(steps)`"
+            ))),
+            Kind::Then(first, next) => first.check().and_then(|()| next.check()),
+            formula => {
+                let (name, settings) = formula.settings();
+                let mut checks =
+                    settings.into_iter().map(|(setting, value, range)| within(setting, value, range));
+                checks.try_for_each(|check| check.map_err(|e| Error::msg(format!("schedule `{name}`: {e}"))))
             }
         }
     }

@@ -85,6 +85,10 @@ fn a_schedule_names_what_is_wrong_with_it() {
         "sgd: schedule `cosine`: `t_max` is 0, and must be above 0"
     );
     assert_eq!(
+        said(Schedule::exponential(-0.1, 0.5)),
+        "sgd: schedule `exponential`: `lr` is -0.1, and must be 0 or above"
+    );
+    assert_eq!(
         said(OneCycle::new(0.1, 10).pct_start(2.0).into()),
         "sgd: schedule `OneCycle`: `pct_start` is 2, and must be from 0 to 1"
     );
@@ -150,6 +154,32 @@ fn a_state_of_other_settings_is_refused() -> Result<()> {
         text(Sgd::new(0.1).momentum(0.9).step(&vec![x.clone(), x.clone()], &vec![x.clone(), x], &one)),
         "sgd: the parameters have 2 leaves and the slot `momentum_buffer` 1: `[1]` there, no leaf here"
     );
+    Ok(())
+}
+
+#[test]
+fn a_state_of_other_shapes_is_refused_even_if_they_broadcast() -> Result<()> {
+    let adam = Adam::new(0.1);
+    let (wide, x) = ([Tensor::ones([4, 3])], [Tensor::ones([3])]);
+    assert_eq!(
+        text(adam.step(&x, &x, &adam.init(&wide)?)),
+        "adam: the slot `exp_avg` of `[0]` is f32[4, 3], the parameter f32[3]"
+    );
+    let mut state = adam.init(&x)?;
+    let broken = [Tensor::ones([2, 3]).matmul(&Tensor::ones([2, 3]))];
+    state.slots.insert("exp_avg".to_owned(), broken);
+    let said = text(adam.step(&x, &x, &state));
+    assert!(said.starts_with("adam: the slot `exp_avg` of `[0]`: matmul: inner lengths differ"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn what_is_no_float_may_have_any_gradient() -> Result<()> {
+    let sgd = Sgd::new(0.5);
+    let params = (Tensor::from([1.0]), Tensor::from([3i64]));
+    let grads = (Tensor::from([1.0]), Tensor::from(0.0));
+    let (stepped, _) = sgd.step(&params, &grads, &sgd.init(&params)?)?;
+    assert_eq!((stepped.0.to_vec::<f64>()?, stepped.1.to_vec::<i64>()?), (vec![0.5], vec![3]));
     Ok(())
 }
 

@@ -85,6 +85,13 @@ fn after_its_last_step_one_cycle_keeps_its_last_rate() -> Result<()> {
 }
 
 #[test]
+fn a_schedule_shows_how_it_was_made() {
+    let rate =
+        Schedule::multi_step(0.5, [3, 7], 0.25).lasting(9).then(Schedule::cosine(0.5, 12, 0.0).scaled(2.0));
+    assert_eq!(format!("{rate:?}"), "multi_step(0.5, 3, 7, 0.25), then cosine(0.5, 12, 0) * 2");
+}
+
+#[test]
 fn a_rate_may_be_computed_or_given() -> Result<()> {
     assert_eq!(Schedule::function(|t| (t + 1.0) * 0.5).value(3)?, 2.0);
     assert_eq!(Schedule::from(Tensor::from(0.5)).value(7)?, 0.5);

@@ -6,8 +6,8 @@ use retrograd::{CustomOp, Error, ErrorKind, IntoShape, Result, Rng, Shape, Spec,
 /// or of a weight `[out, ..rest]` as the matrix of `out` rows.
 ///
 /// The orthogonal factor of a matrix of normal numbers, with the signs for which the other factor's diagonal is not
-/// negative; without them it would not be uniform. Computed in f64 on the CPU, orthogonal to f32's rounding. It takes
-/// some `4 a^2 b` operations for sides `a <= b`.
+/// negative; without them it would not be uniform. Computed in f64, orthogonal to f32's rounding; nearly all of it is some
+/// `4 a^2 b` operations in products of matrices, for sides `a <= b`.
 ///
 /// Source: Saxe and others, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks"
 /// (2014); Mezzadri, "How to generate random matrices from the classical compact groups" (2007), for the signs.
@@ -61,16 +61,12 @@ impl CustomOp for Orthogonal {
     }
 
     fn forward(&self, x: &[Tensor]) -> Result<Vec<Tensor>> {
-        let noise = x[0].to_vec::<f64>()?;
-        let (rows, columns) = (x[0].size(0), x[0].size(1));
-        let q: Vec<f32> = match rows >= columns {
-            true => orthogonal_factor(noise, rows, columns).iter().map(|&q| q as f32).collect(),
-            false => {
-                let q = orthogonal_factor(transposed(&noise, rows, columns), columns, rows);
-                transposed(&q, columns, rows).iter().map(|&q| q as f32).collect()
-            }
+        let noise = x[0].f64();
+        let q = match noise.size(0) >= noise.size(1) {
+            true => orthogonal_factor(&noise)?,
+            false => orthogonal_factor(&noise.t())?.t(),
         };
-        Ok(vec![Tensor::from_vec(q, [rows, columns])])
+        Ok(vec![q.f32()])
     }
 
     fn vjp(&self, _: &[Tensor], _: &[Tensor], _: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
@@ -78,8 +74,31 @@ impl CustomOp for Orthogonal {
     }
 }
 
-fn transposed(x: &[f64], rows: usize, columns: usize) -> Vec<f64> {
-    (0..columns).flat_map(|j| (0..rows).map(move |i| x[i * columns + j])).collect()
+/// Columns that are reflected together: few enough to stay in the cache, enough for products of matrices to do nearly
+/// all the work. Of 16, 32, 64 and 128 it takes the least CPU time (5.5, 3.7, 3.2 and 4.5 s for matrices of sides 512,
+/// 1024 and 2048 on one thread).
+const PANEL: usize = 64;
+
+/// `Q` of `QR`, where `R` has no negative diagonal, of a matrix of random numbers (f64) with at least as many rows as
+/// columns.
+///
+/// Panel by panel: what lies along the columns before is taken off, twice, since the first time leaves some of it by
+/// rounding; the rest is made orthogonal by reflections.
+fn orthogonal_factor(noise: &Tensor) -> Result<Tensor> {
+    let (rows, columns) = (noise.size(0), noise.size(1));
+    let mut q = Tensor::zeros([rows, 0]).f64();
+    for first in (0..columns).step_by(PANEL) {
+        let width = PANEL.min(columns - first);
+        let mut panel = noise.narrow(1, first, width);
+        if first > 0 {
+            for _ in 0..2 {
+                panel = &panel - q.matmul(&q.t().matmul(&panel));
+            }
+        }
+        let panel = Tensor::from_vec(reflected(panel.to_vec()?, rows, width), [rows, width]);
+        q = Tensor::cat(&[q, panel], 1);
+    }
+    Ok(q)
 }
 
 /// The reflection `1 - scale * v v^T` of the rows from `first` on.
@@ -123,7 +142,7 @@ impl Reflection {
 }
 
 /// `Q` of `QR`, where `R` has no negative diagonal, of a row-major matrix with at least as many rows as columns.
-fn orthogonal_factor(mut matrix: Vec<f64>, rows: usize, columns: usize) -> Vec<f64> {
+fn reflected(mut matrix: Vec<f64>, rows: usize, columns: usize) -> Vec<f64> {
     let mut reflections = Vec::with_capacity(columns);
     let mut signs = Vec::with_capacity(columns);
     for k in 0..columns {
