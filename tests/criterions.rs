@@ -85,11 +85,13 @@ fn likelihoods_of_classes_have_the_derived_gradient() -> Result<()> {
                 let weight = weight.clone();
                 let loss = CrossEntropyLoss { reduction, weight, label_smoothing, ..Default::default() };
                 check::criterion(loss.clone(), &x(&[4, 3]), &classes)?;
-                check::criterion(loss.clone(), &x(&[2, 3, 2]), &planes)?;
-                check::criterion(loss.clone(), &x(&[3]), &Tensor::from(1i64))?;
                 check::criterion(loss.clone(), &x(&[4, 3]), &p(&[4, 3]))?;
-                check::criterion(loss.clone(), &x(&[2, 3, 2]), &p(&[2, 3, 2]))?;
-                check::criterion(loss, &x(&[3]), &p(&[3]))?;
+                if reduction == Reduction::None {
+                    check::criterion(loss.clone(), &x(&[2, 3, 2]), &planes)?;
+                    check::criterion(loss.clone(), &x(&[3]), &Tensor::from(1i64))?;
+                    check::criterion(loss.clone(), &x(&[2, 3, 2]), &p(&[2, 3, 2]))?;
+                    check::criterion(loss, &x(&[3]), &p(&[3]))?;
+                }
             }
         }
     }

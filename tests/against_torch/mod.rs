@@ -27,7 +27,7 @@ fn number(x: &Number) -> f64 {
 }
 
 #[derive(Debug, Deserialize, Clone)]
-pub struct Stored {
+pub(crate) struct Stored {
     shape: Vec<usize>,
     #[serde(default)]
     dtype: Option<String>,
@@ -35,7 +35,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    pub fn tensor(&self) -> Tensor {
+    pub(crate) fn tensor(&self) -> Tensor {
         let x = self.elements(&self.data);
         match self.dtype.as_deref() {
             None => x,
@@ -52,30 +52,30 @@ impl Stored {
 }
 
 #[derive(Debug, Deserialize, Clone)]
-pub struct Named {
-    pub name: String,
+pub(crate) struct Named {
+    pub(crate) name: String,
     #[serde(flatten)]
-    pub stored: Stored,
+    pub(crate) stored: Stored,
 }
 
 #[derive(Debug, Deserialize, Clone)]
-pub struct Row {
-    pub layer: String,
-    pub case: String,
-    pub config: BTreeMap<String, Value>,
+pub(crate) struct Row {
+    pub(crate) layer: String,
+    pub(crate) case: String,
+    pub(crate) config: BTreeMap<String, Value>,
     #[serde(default)]
-    pub weights: BTreeMap<String, Stored>,
+    pub(crate) weights: BTreeMap<String, Stored>,
     #[serde(default)]
-    pub call: BTreeMap<String, Value>,
-    pub train: Option<bool>,
+    pub(crate) call: BTreeMap<String, Value>,
+    pub(crate) train: Option<bool>,
     #[serde(default)]
-    pub edge: bool,
+    pub(crate) edge: bool,
     #[serde(default)]
-    pub params: BTreeMap<String, Stored>,
+    pub(crate) params: BTreeMap<String, Stored>,
     #[serde(default)]
-    pub state: BTreeMap<String, Stored>,
-    pub inputs: Vec<Named>,
-    pub outputs: Vec<Stored>,
+    pub(crate) state: BTreeMap<String, Stored>,
+    pub(crate) inputs: Vec<Named>,
+    pub(crate) outputs: Vec<Stored>,
     #[serde(default)]
     w: Vec<Option<Vec<Number>>>,
     #[serde(default)]
@@ -92,7 +92,7 @@ struct File {
 }
 
 /// The rows of a file.
-pub fn rows(file: &str) -> Vec<Row> {
+pub(crate) fn rows(file: &str) -> Vec<Row> {
     let path = format!("{}/tests/golden/layers/{file}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let file: File = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -100,60 +100,60 @@ pub fn rows(file: &str) -> Vec<Row> {
 }
 
 impl Row {
-    pub fn is(&self, layer: &str) -> bool {
+    pub(crate) fn is(&self, layer: &str) -> bool {
         self.layer == layer
     }
 
-    pub fn number(&self, key: &str) -> Option<f64> {
+    pub(crate) fn number(&self, key: &str) -> Option<f64> {
         self.config.get(key).and_then(Value::as_f64)
     }
 
-    pub fn number_or(&self, key: &str, otherwise: f64) -> f64 {
+    pub(crate) fn number_or(&self, key: &str, otherwise: f64) -> f64 {
         self.number(key).unwrap_or(otherwise)
     }
 
-    pub fn size(&self, key: &str) -> usize {
+    pub(crate) fn size(&self, key: &str) -> usize {
         self.config[key].as_u64().expect("a size") as usize
     }
 
-    pub fn size_or(&self, key: &str, otherwise: usize) -> usize {
+    pub(crate) fn size_or(&self, key: &str, otherwise: usize) -> usize {
         if self.config.contains_key(key) { self.size(key) } else { otherwise }
     }
 
     /// One length or several.
-    pub fn lengths(&self, key: &str) -> Vec<usize> {
+    pub(crate) fn lengths(&self, key: &str) -> Vec<usize> {
         match &self.config[key] {
             Value::Array(lengths) => lengths.iter().map(|x| x.as_u64().expect("a length") as usize).collect(),
             _ => vec![self.size(key)],
         }
     }
 
-    pub fn flag(&self, key: &str, otherwise: bool) -> bool {
+    pub(crate) fn flag(&self, key: &str, otherwise: bool) -> bool {
         self.config.get(key).map_or(otherwise, |value| value.as_bool().expect("a flag"))
     }
 
-    pub fn text(&self, key: &str) -> Option<&str> {
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.config.get(key).and_then(Value::as_str)
     }
 
-    pub fn weight(&self, key: &str) -> Option<Tensor> {
+    pub(crate) fn weight(&self, key: &str) -> Option<Tensor> {
         self.weights.get(key).map(Stored::tensor)
     }
 
-    pub fn mode(&self) -> Mode {
+    pub(crate) fn mode(&self) -> Mode {
         if self.train.unwrap_or(true) { Mode::Train } else { Mode::Eval }
     }
 
-    pub fn input(&self, name: &str) -> Option<Tensor> {
+    pub(crate) fn input(&self, name: &str) -> Option<Tensor> {
         self.inputs.iter().find(|input| input.name == name).map(|input| input.stored.tensor())
     }
 
-    pub fn x(&self) -> Tensor {
+    pub(crate) fn x(&self) -> Tensor {
         self.inputs[0].stored.tensor()
     }
 
     /// The golden gradient of an input.
-    pub fn input_gradient(&self, at: usize) -> Option<Tensor> {
+    pub(crate) fn input_gradient(&self, at: usize) -> Option<Tensor> {
         let stored = &self.inputs[at].stored;
         self.vjp.get(at)?.as_ref().map(|data| stored.elements(data))
     }
@@ -172,7 +172,7 @@ impl Row {
     }
 
     /// What differs, in a sentence.
-    pub fn close(&self, what: &str, got: &Tensor, want: &Tensor) {
+    pub(crate) fn close(&self, what: &str, got: &Tensor, want: &Tensor) {
         let (got, want) = (got.to_dtype(want.dtype()), want);
         let text = |x: &Tensor| x.error().map(ToString::to_string).unwrap_or_else(|| format!("{x}"));
         assert!(got.error().is_none(), "{self}: {what}: {}", text(&got));
@@ -196,7 +196,7 @@ impl std::fmt::Display for Row {
 /// Holds a layer to a row: its outputs, the gradients of parameters and floating-point inputs, called by hand and
 /// through `vjp`, and the state after the call. A leaf of the input is the row's input of that number, as
 /// `places` has it (`None`: the row has no such input).
-pub fn hold<M: Module>(
+pub(crate) fn hold<M: Module>(
     row: &Row,
     module: M,
     input: &M::Input,
@@ -255,7 +255,7 @@ fn hold_gradients<M: Module>(
 
 /// Holds a criterion to a row: the loss and the gradients of its inputs, by hand and through `grad`. A leaf of the input
 /// is the row's input of that number, as `places` has it.
-pub fn hold_criterion<C: Criterion>(
+pub(crate) fn hold_criterion<C: Criterion>(
     row: &Row,
     criterion: C,
     input: &C::Input,

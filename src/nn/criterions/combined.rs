@@ -84,7 +84,6 @@ impl ParallelCriterion {
     }
 
     /// The same with one criterion more, and the weight of its loss.
-    #[expect(clippy::should_implement_trait, reason = "Torch's name; nothing is summed yet")]
     pub fn add<C: Criterion>(mut self, criterion: C, weight: f64) -> ParallelCriterion {
         self.criterions.push((Arc::new(Arc::new(criterion)), weight));
         self
@@ -158,7 +157,6 @@ impl<X: Tree, Y: Tree> MultiCriterion<X, Y> {
     }
 
     /// The same with one criterion more, and the weight of its loss.
-    #[expect(clippy::should_implement_trait, reason = "Torch's name; nothing is summed yet")]
     pub fn add<C: Criterion<Input = X, Target = Y>>(mut self, criterion: C, weight: f64) -> Self {
         self.criterions.push((Arc::new(Arc::new(criterion)), weight));
         self

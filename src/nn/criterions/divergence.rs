@@ -137,7 +137,7 @@ impl Criterion for PoissonNllLoss {
             false => x - &y * (x + self.eps).log(),
         };
         if self.full {
-            each = each + stirling(&y);
+            each += stirling(&y);
         }
         (self.reduction.apply(&each), (x.clone(), y))
     }
@@ -214,7 +214,7 @@ impl Criterion for GaussianNllLoss {
         let held = beside(x, variance).clamp_min(self.eps);
         let mut each = (held.log() + off.square() / &held) * 0.5;
         if self.full {
-            each = each + (2.0 * std::f64::consts::PI).ln() * 0.5;
+            each += (2.0 * std::f64::consts::PI).ln() * 0.5;
         }
         (self.reduction.apply(&each), (off, held, variance.clone()))
     }

@@ -46,7 +46,7 @@ pub(super) fn attend(
     let q = q / (d as f64).sqrt();
     let mut scores = q.matmul(&k.t());
     if let Some(added) = &mask.added {
-        scores = scores + added;
+        scores += added;
     }
     let weights = match &mask.hidden {
         // Again after the softmax, for queries that may look nowhere: they take nothing.
@@ -75,7 +75,7 @@ pub(super) fn pull(kept: &AttentionKept, da: &Tensor, dused: Option<Tensor>) -> 
     let AttentionKept { q, k, v, weights, dropped } = kept;
     let mut dw = da.matmul(&v.t());
     if let Some(dused) = dused {
-        dw = dw + dused;
+        dw += dused;
     }
     let (used, dw) = match dropped {
         Some(dropped) => (weights * dropped, dw * dropped),

@@ -105,7 +105,7 @@ impl<U: RecurrentUnit> Module for RecurrentCell<U> {
         _: &mut Ctx,
     ) -> (U::State, Self::Saved, ()) {
         let hidden = U::hidden(state);
-        let (next, kept) = self.unit.step(&p.from_input(x), &p.from_hidden(hidden), state, self.hidden);
+        let (next, kept) = self.unit.step(&p.of_input(x), &p.of_hidden(hidden), state, self.hidden);
         (next, CellSaved { x: x.clone(), hidden: hidden.clone(), kept }, ())
     }
 

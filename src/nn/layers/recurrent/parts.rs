@@ -44,12 +44,12 @@ impl RecurrentParams {
     }
 
     /// What inputs `[.., input]` say to the gates.
-    pub(super) fn from_input(&self, x: &Tensor) -> Tensor {
+    pub(super) fn of_input(&self, x: &Tensor) -> Tensor {
         moved(x.matmul(&self.weight_ih.t()), &self.bias_ih)
     }
 
     /// What a hidden state says to the gates.
-    pub(super) fn from_hidden(&self, h: &Tensor) -> Tensor {
+    pub(super) fn of_hidden(&self, h: &Tensor) -> Tensor {
         moved(h.matmul(&self.weight_hh.t()), &self.bias_hh)
     }
 

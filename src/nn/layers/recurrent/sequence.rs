@@ -88,6 +88,9 @@ pub struct RecurrentSaved<K> {
     pub with_state: bool,
 }
 
+/// A sequence, and the state before it.
+type Given<U> = (Tensor, Option<<U as RecurrentUnit>::State>);
+
 /// What is wanted of a `backward`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
@@ -237,12 +240,12 @@ impl<U: RecurrentUnit> Recurrent<U> {
         mut state: U::State,
         direction: Direction,
     ) -> (Tensor, U::State, RunSaved<U::Kept>) {
-        let from_input = direction.ordered(p.from_input(x).unbind(0));
+        let from_input = direction.ordered(p.of_input(x).unbind(0));
         let mut saved = RunSaved { x: x.clone(), before: Vec::new(), kept: Vec::new(), inner: Vec::new() };
         let mut outputs = Vec::with_capacity(from_input.len());
         for from_input in &from_input {
             let before = U::hidden(&state).clone();
-            let (mut next, kept) = self.unit.step(from_input, &p.from_hidden(&before), &state, self.hidden);
+            let (mut next, kept) = self.unit.step(from_input, &p.of_hidden(&before), &state, self.hidden);
             if let Some(weight) = &p.weight_hr {
                 let inner = U::hidden(&next).clone();
                 next = U::with_hidden(next, inner.matmul(&weight.t()));
@@ -309,7 +312,7 @@ impl<U: RecurrentUnit> Recurrent<U> {
         saved: &RecurrentSaved<U::Kept>,
         (dy, dstate): &(Tensor, U::State),
         wanted: Wanted,
-    ) -> (Vec<RecurrentParams>, Option<(Tensor, Option<U::State>)>) {
+    ) -> (Vec<RecurrentParams>, Option<Given<U>>) {
         if let Some(refused) = &saved.refused {
             let like = |tree: &U::State| tree::map(tree, |_| refused.clone());
             let dp = p.iter().map(|p| tree::map(p, |_| refused.clone())).collect();
@@ -322,7 +325,7 @@ impl<U: RecurrentUnit> Recurrent<U> {
         let (mut grads, mut dstates) = (Vec::new(), Vec::new());
         for layer in (0..self.layers).rev() {
             if let Some(mask) = saved.masks.get(layer) {
-                dy = dy * mask;
+                dy *= mask;
             }
             // Only the first layer's input may be of no interest.
             let wanted = if layer > 0 && wanted == Wanted::Params { Wanted::All } else { wanted };
@@ -451,7 +454,7 @@ impl<U: RecurrentUnit> Module for Recurrent<U> {
             x = if directions == 1 { outputs.swap_remove(0) } else { Tensor::cat(&outputs, -1) };
             if self.dropout > 0.0 && ctx.is_train() && layer + 1 < self.layers {
                 let mask = ctx.rng.dropout(&x.ones_like(), self.dropout);
-                x = x * &mask;
+                x *= &mask;
                 masks.push(mask);
             }
         }
