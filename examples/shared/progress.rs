@@ -1,19 +1,18 @@
-//! Progress on the terminal.
+//! A bar on the terminal that shows what a training run does.
 
 use std::fmt::Write;
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-/// A bar of `steps` that shows a message and how many `things` are seen a second, of which a step sees `each`; nothing
-/// where there is no terminal.
-pub(crate) fn bar(steps: usize, each: usize, things: &'static str) -> ProgressBar {
-    let rate = move |state: &ProgressState, out: &mut dyn Write| {
+/// A bar of `total` units, which shows its message, units a second and the time left; nothing where there is no
+/// terminal.
+pub(crate) fn progress(total: u64, unit: &'static str) -> ProgressBar {
+    let throughput = move |state: &ProgressState, out: &mut dyn Write| {
         // Nothing can be done about a terminal that is gone.
-        let _ = write!(out, "{:.0} {things}/s", state.per_sec() * each as f64);
+        let _ = write!(out, "{:.0} {unit}/s", state.per_sec());
     };
-    // A template is wrong for all or for none: then the bar is plain.
-    let style = ProgressStyle::with_template("{bar:24} {percent:>3}% {msg}, {rate}, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("rate", rate);
-    ProgressBar::new(steps as u64).with_style(style)
+    let style = ProgressStyle::with_template("{bar:24} {percent:>3}% {msg}, {throughput}, {eta} left")
+        .expect("the template is well formed")
+        .with_key("throughput", throughput);
+    ProgressBar::new(total).with_style(style)
 }
