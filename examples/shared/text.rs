@@ -56,7 +56,11 @@ impl Text {
     /// # Errors
     /// A file that is missing, damaged, no text, or too short.
     pub(crate) fn read(path: &Path, least: usize) -> Result<Text, TextError> {
-        let text = contents(path).map_err(|(problem, advice)| TextError { path: path.to_owned(), problem, advice })?;
+        let text = contents(path).map_err(|(problem, advice)| TextError {
+            path: path.to_owned(),
+            problem,
+            advice,
+        })?;
         let alphabet = Alphabet::of(&text);
         let mut training = alphabet.encode(&text).unwrap_or_default();
         let validation = training.split_off(training.len() - training.len() / VALIDATION);
