@@ -179,7 +179,8 @@ impl Row {
         assert_eq!(got.shape(), want.shape(), "{self}: the shape of {what}");
         // At the edges PyTorch has constants of f32.
         let relative = if self.edge { 1e-8 } else { 1e-10 };
-        let pairs = got.to_vec::<f64>().unwrap().into_iter().zip(want.to_vec::<f64>().unwrap());
+        let pairs =
+            got.to_vec::<f64>().expect("numbers").into_iter().zip(want.to_vec::<f64>().expect("numbers"));
         for (got, want) in pairs {
             let close = got == want || (got - want).abs() <= f64::max(1e-12, relative * want.abs());
             assert!(close || got.is_nan() && want.is_nan(), "{self}: {what}: {got} instead of {want}");
@@ -228,8 +229,8 @@ pub(crate) fn hold<M: Module>(
     let f = |(p, x): &(M::Params, M::Input)| M::apply(&module, p, &state, x, &mut ctx()).0;
     if tree::leaves(input).iter().all(|x| x.dtype().is_float()) {
         let at = (tree::map(&params, Clone::clone), floats(input));
-        let (_, pull) = vjp(f).call(&at, ()).unwrap();
-        hold_gradients::<M>(row, &params, &pull.call(&dy).unwrap(), places, &name);
+        let (_, pull) = vjp(f).call(&at, ()).expect("a pull-back");
+        hold_gradients::<M>(row, &params, &pull.call(&dy).expect("gradients"), places, &name);
     }
 }
 
@@ -269,7 +270,7 @@ pub(crate) fn hold_criterion<C: Criterion>(
     let by_hand = criterion.backward(&saved, &dl);
     let criterion = Arc::new(criterion);
     let weighed = |x: &C::Input| (criterion::apply(&criterion, x, target) * &dl).sum();
-    let through = grad(weighed).call(input, ()).unwrap().0;
+    let through = grad(weighed).call(input, ()).expect("a gradient").0;
     for dx in [by_hand, through] {
         for (&place, got) in places.iter().zip(&tree::leaves(&dx)) {
             let want = row.input_gradient(place).expect("a golden gradient");
