@@ -84,7 +84,7 @@ struct Network {
 }
 
 /// First weights, and `f(weights, images)`, which yields scores `[n, 5]` of images `[n, 784]`.
-fn network(rng: &mut Rng) -> (Network, impl Fn(&Network, &Tensor) -> Tensor + Clone) {
+fn network(rng: &mut Rng) -> (Network, impl Fn(&Network, &Tensor) -> Tensor + 'static) {
     let images = Sequential::new().add(Reshape::new([1, SIDE, SIDE]));
     let convolutions = SpatialNetwork::new(1, CHANNELS).poolings([2, 2]).layers(images);
     let inputs = CHANNELS[1] * (SIDE / 4) * (SIDE / 4);
@@ -181,7 +181,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let (examples, tests) =
         (Examples::new(&only(&seen, FIRST, usize::MAX)), Examples::new(&only(&unseen, FIRST, usize::MAX)));
     let steps = options.epochs as usize * examples.count.div_ceil(options.batch as usize);
-    let lesson = Lesson { name: "digits 0 to 4".to_owned(), optimizer: adam.clone(), examples: &examples, steps };
+    let lesson =
+        Lesson { name: "digits 0 to 4".to_owned(), optimizer: adam.clone(), examples: &examples, steps };
     let (trained, _) = learn(first, &scores, &lesson, options)?;
     println!("digits 0 to 4: {:.1}% of {}", 100.0 * accuracy(&trained, &scores, &tests)?, tests.count);
     io::save(&options.model, &trained)?;
@@ -199,10 +200,20 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         let examples = Examples::new(&only(&seen, THEN, each));
         let tenth = options.rate / 10.0;
         let name = format!("{each} of each");
-        let lesson = |optimizer| Lesson { name: name.clone(), optimizer, examples: &examples, steps: options.steps as usize };
+        let lesson = |optimizer| Lesson {
+            name: name.clone(),
+            optimizer,
+            examples: &examples,
+            steps: options.steps as usize,
+        };
         let results = [
             learn(loaded.clone(), &scores, &lesson(adam.clone().freeze("body")), options)?,
-            learn(loaded.clone(), &scores, &lesson(adam.clone().group("body", move |adam| adam.lr(tenth))), options)?,
+            learn(
+                loaded.clone(),
+                &scores,
+                &lesson(adam.clone().group("body", move |adam| adam.lr(tenth))),
+                options,
+            )?,
             learn(fresh.clone(), &scores, &lesson(adam.clone()), options)?,
         ];
         print!("{each:7}");
