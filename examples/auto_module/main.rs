@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use retrograd::model::Layers;
 use retrograd::nn::{
     AutoModule, Criterion, CrossEntropyLoss, Ctx, Instance, Linear, Mode, Module, Sequential, register,
 };
@@ -154,10 +155,9 @@ fn train_by_grad(
     net: &Instance<Sequential>,
     examples: &Examples,
     options: &Options,
-) -> retrograd::Result<<Sequential as Module>::Params> {
-    type Weights = <Sequential as Module>::Params;
+) -> retrograd::Result<Layers> {
     let scores = net.function();
-    let loss = |p: &Weights, x: &Tensor, labels: &Tensor| scores(p, x).cross_entropy(labels);
+    let loss = |p: &Layers, x: &Tensor, labels: &Tensor| scores(p, x).cross_entropy(labels);
     let gradient = grad(loss).optimize(true).fallback(Fallback::Error);
     let mut batches = Batches::new(options.seed, examples.count, options.batch as usize);
     let steps = options.epochs as usize * batches.an_epoch();

@@ -18,8 +18,12 @@ use retrograd::{Fallback, Rng, Tensor, Tree, grad, jit, loss};
 
 #[path = "../shared/batches.rs"]
 mod batches;
+#[path = "../shared/chart.rs"]
+mod chart;
 #[path = "../shared/checkpoint.rs"]
 mod checkpoint;
+#[path = "../shared/curve.rs"]
+mod curve;
 #[path = "../shared/digits.rs"]
 mod digits;
 #[path = "../shared/idx.rs"]
@@ -33,6 +37,7 @@ mod progress;
 
 use batches::Batches;
 use checkpoint::Checkpoint;
+use curve::curve;
 use digits::{Examples, PIXELS};
 use idx::{Digits, SIDE};
 use losses::Losses;
@@ -68,6 +73,9 @@ struct Options {
     /// Where the picture of originals and reconstructions goes, a PNG file.
     #[arg(long, default_value = "target/autoencoder.png")]
     picture: PathBuf,
+    /// Where the loss curve goes, an SVG file.
+    #[arg(long, default_value = "target/autoencoder_loss.svg")]
+    curve: PathBuf,
     /// CSV file for the loss of every step, with all digits.
     #[arg(long)]
     losses: Option<PathBuf>,
@@ -103,7 +111,7 @@ struct Run {
 
 /// An autoencoder's first weights, and `f(weights, images)`: for each pixel of images `[n, 784]` a score, of which the
 /// sigmoid is its ink.
-fn autoencoder(code: usize, rng: &mut Rng) -> (Network, impl Fn(&Network, &Tensor) -> Tensor + Clone) {
+fn autoencoder(code: usize, rng: &mut Rng) -> (Network, impl Fn(&Network, &Tensor) -> Tensor + 'static) {
     let layers = |inputs, widths| NeuralNetwork::new(inputs, widths).classifier(true);
     let (encode, encoder, no_state) = neural_network(&layers(PIXELS, [HIDDEN, code]), rng);
     let (decode, decoder, _) = neural_network(&layers(code, [HIDDEN, PIXELS]), rng);
@@ -119,13 +127,13 @@ fn mean_loss(scores: &Tensor, images: &Tensor) -> Tensor {
     loss::each::binary_entropy(scores, images).mean()
 }
 
-/// The network after training with `examples`, whose scores `scores` computes.
+/// The network after training with `examples`, whose scores `scores` computes, and the losses on its way.
 fn train(
     first: Network,
     scores: impl Fn(&Network, &Tensor) -> Tensor,
     examples: &Examples,
     options: &Options,
-) -> Result<Network, Box<dyn Error>> {
+) -> Result<(Network, Losses), Box<dyn Error>> {
     let adam = Adam::new(options.rate);
     let mut batches = Batches::new(options.seed, examples.count, options.batch as usize);
     let steps = options.epochs as usize * batches.an_epoch();
@@ -158,7 +166,7 @@ fn train(
         bar.set_message(format!("epoch {}, loss {loss:.4}", step.div_ceil(batches.an_epoch())));
     }
     bar.finish_and_clear();
-    Ok(run.network)
+    Ok((run.network, losses))
 }
 
 /// A sheet of the first digits, each row above what became of it.
@@ -179,12 +187,15 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
     let (first, scores) = autoencoder(options.code as usize, &mut Rng::seed(options.seed));
     let start = Instant::now();
-    let network = train(first, &scores, &seen, options)?;
+    let (network, losses) = train(first, &scores, &seen, options)?;
     let took = start.elapsed();
 
     let drawn = scores(&network, &unseen.images);
     draw(&unseen.images, &drawn, &options.picture)?;
     println!("originals above reconstructions: {}", options.picture.display());
+    let an_epoch = seen.count.div_ceil(options.batch as usize);
+    curve(losses.known(), options.epochs as usize * an_epoch, an_epoch).save(&options.curve)?;
+    println!("loss curve: {}", options.curve.display());
     println!("training: {:.2} s", took.as_secs_f64());
     println!("training loss: {:.5}", mean_loss(&scores(&network, &seen.images), &seen.images).item::<f32>()?);
     println!("test loss: {:.5}", mean_loss(&drawn, &unseen.images).item::<f32>()?);

@@ -22,6 +22,8 @@ mod chart;
 #[path = "../shared/checkpoint.rs"]
 mod checkpoint;
 mod confusion;
+#[path = "../shared/curve.rs"]
+mod curve;
 #[path = "../shared/digits.rs"]
 mod digits;
 #[path = "../shared/idx.rs"]
@@ -33,9 +35,9 @@ mod network;
 mod progress;
 
 use batches::Batches;
-use chart::{Chart, Curve};
 use checkpoint::Checkpoint;
 use confusion::Confusion;
+use curve::curve;
 use digits::Examples;
 use idx::Digits;
 use losses::Losses;
@@ -167,25 +169,6 @@ fn test(network: &Network, examples: &Examples) -> retrograd::Result<Confusion> 
     Ok(confusion)
 }
 
-/// The losses over the epochs: every batch thin, the mean of each epoch bold, at the epoch's middle.
-fn curve(losses: &[f32], epochs: usize, an_epoch: usize) -> Chart {
-    // Of a run that was resumed without its losses, those that were made now.
-    let before = epochs * an_epoch - losses.len();
-    let at = |step: usize| (before + step) as f64 / an_epoch as f64;
-    let each = losses.iter().enumerate().map(|(step, &loss)| (at(step), f64::from(loss)));
-    let means = losses.rchunks(an_epoch).rev().scan(0, |step, epoch| {
-        let mean = epoch.iter().map(|&loss| f64::from(loss)).sum::<f64>() / epoch.len() as f64;
-        let middle = at(*step) + 0.5 * epoch.len() as f64 / an_epoch as f64;
-        *step += epoch.len();
-        Some((middle, mean))
-    });
-    let curves = vec![
-        Curve { name: "each batch", points: each.collect(), width: 1 },
-        Curve { name: "mean of each epoch", points: means.collect(), width: 2 },
-    ];
-    Chart { title: "Training loss", axes: ["epoch", "cross-entropy"], curves }
-}
-
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let seen = Examples::new(&Digits::read(&options.data, "train")?);
     let unseen = Examples::new(&Digits::read(&options.data, "t10k")?);
@@ -198,7 +181,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
     println!("{confusion}");
     let an_epoch = seen.count.div_ceil(options.batch as usize);
-    curve(losses.known(), options.epochs(), an_epoch).save(&options.curve)?;
+    curve(losses.known(), options.epochs() * an_epoch, an_epoch).save(&options.curve)?;
     println!("loss curve: {}", options.curve.display());
     println!("training: {:.2} s", took.as_secs_f64());
     println!("test accuracy: {:.1}%", 100.0 * confusion.accuracy());
