@@ -82,9 +82,9 @@ struct Options {
     /// Safetensors file that the run is kept in, and goes on from if it is there.
     #[arg(long)]
     checkpoint: Option<PathBuf>,
-    /// Steps from one checkpoint to the next.
+    /// Steps from one save of the checkpoint to the next.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    checkpoint_every: u32,
+    every: u32,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -231,7 +231,7 @@ fn train<P: Tree + Clone, S: Tree + Clone>(
             let written = write(options, text, network, &mut run, one)?;
             bar.suspend(|| println!("--- after {made} steps, loss {loss:.3}\n{written}\n---"));
         }
-        if made % options.checkpoint_every as usize == 0 || made == steps {
+        if made % options.every as usize == 0 || made == steps {
             checkpoint.save(&run)?;
         }
     }

@@ -97,9 +97,9 @@ struct Options {
     /// Safetensors file that the run is kept in, and goes on from if it is there.
     #[arg(long)]
     checkpoint: Option<PathBuf>,
-    /// Steps from one checkpoint to the next.
+    /// Steps from one save of the checkpoint to the next.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    checkpoint_every: u32,
+    every: u32,
 }
 
 impl Options {
@@ -118,7 +118,7 @@ impl Options {
         AdamW::new(Schedule::warmup(self.rate, warmup).then(fall))
             .betas((0.9, 0.99))
             .weight_decay(self.weight_decay)
-            .group("bias", |adam| adam.weight_decay(0.0))
+            .group("*bias", |adam| adam.weight_decay(0.0))
             .group("norm*", |adam| adam.weight_decay(0.0))
             .clip_norm(self.clip)
     }
@@ -212,7 +212,7 @@ fn train(
             let written = write(options, text, network, &mut run)?;
             bar.suspend(|| println!("--- after {made} steps, loss {loss:.3}\n{written}\n---"));
         }
-        if made % options.checkpoint_every as usize == 0 || made == steps {
+        if made % options.every as usize == 0 || made == steps {
             checkpoint.save(&run)?;
         }
     }
