@@ -8,7 +8,7 @@ use against_torch::{Row, hold, rows};
 use retrograd::nn::{
     BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, Ctx, GroupNorm, InstanceNorm, InstanceNorm1d,
     InstanceNorm2d, InstanceNorm3d, LayerNorm, LocalResponseNorm, Mode, Module, NormParams, Normalize,
-    RMSNorm, RunningStats, functionalize_with_state,
+    RmsNorm, RunningStats, functionalize_with_state,
 };
 use retrograd::{DType, Result, Rng, Tensor, check, grad, tree};
 
@@ -55,8 +55,8 @@ fn normalisations_of_each_example_have_the_derived_gradient() -> Result<()> {
     holds(LayerNorm::new(4).elementwise_affine(false).eps(0.1), &x(&[4]))?;
     holds(GroupNorm::new(2, 4), &x(&[2, 4, 3]))?;
     holds(GroupNorm::new(1, 4).affine(false), &x(&[1, 4]))?;
-    holds(RMSNorm::new(4), &x(&[3, 4]))?;
-    holds(RMSNorm::new([3, 2]).eps(0.1).elementwise_affine(false), &x(&[2, 3, 2]))
+    holds(RmsNorm::new(4), &x(&[3, 4]))?;
+    holds(RmsNorm::new([3, 2]).eps(0.1).elementwise_affine(false), &x(&[2, 3, 2]))
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn an_input_of_another_size_is_an_error_that_says_what_is_needed() {
             text(LayerNorm::new(()), &[2, 3]),
             "LayerNorm: the input is to be normalised over at least one axis, got shape [2, 3]",
         ),
-        (text(RMSNorm::new(3), &[3, 2]), "RMSNorm: the input is to be [.., 3], got shape [3, 2]"),
+        (text(RmsNorm::new(3), &[3, 2]), "RmsNorm: the input is to be [.., 3], got shape [3, 2]"),
         (text(GroupNorm::new(2, 4), &[4]), "GroupNorm: the input is to be [n, 4, ..], got shape [4]"),
         (
             text(GroupNorm::new(3, 4), &[2, 4]),
@@ -201,7 +201,7 @@ fn normalisations_are_pytorchs() {
                 hold(row, layer.bias(row.flag("bias", true)), &x, &place, str::to_owned);
             }
             "RMSNorm" => {
-                let layer = RMSNorm::new(row.lengths("normalized_shape")).eps(row.number("eps"));
+                let layer = RmsNorm::new(row.lengths("normalized_shape")).eps(row.number("eps"));
                 let layer = layer.elementwise_affine(row.flag("elementwise_affine", true));
                 hold(row, layer, &x, &place, str::to_owned);
             }

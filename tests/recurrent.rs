@@ -4,8 +4,8 @@ mod against_torch;
 
 use against_torch::{Row, hold, rows};
 use retrograd::nn::{
-    Ctx, GRU, GRUCell, LSTM, LSTMCell, Mode, Module, Nonlinearity, RNN, RNNCell, Recurrent, RecurrentCell,
-    RecurrentUnit, functionalize,
+    Ctx, Gru, GruCell, Lstm, LstmCell, Mode, Module, Nonlinearity, Recurrent, RecurrentCell, RecurrentUnit,
+    Rnn, RnnCell, functionalize,
 };
 use retrograd::{Result, Rng, Tensor, check, grad, jit, tree};
 
@@ -27,12 +27,12 @@ fn cells_have_the_derived_gradient() -> Result<()> {
         let x = x(&[batch, &[3]].concat());
         let state = |of: fn(&[usize]) -> Tensor| of(&[batch, &[2]].concat());
         for bias in [true, false] {
-            check::module(RNNCell::new(3, 2).bias(bias), &(x.clone(), state(h)), Mode::Train)?;
-            check::module(GRUCell::new(3, 2).bias(bias), &(x.clone(), state(h)), Mode::Train)?;
+            check::module(RnnCell::new(3, 2).bias(bias), &(x.clone(), state(h)), Mode::Train)?;
+            check::module(GruCell::new(3, 2).bias(bias), &(x.clone(), state(h)), Mode::Train)?;
             let both = (state(h), state(c));
-            check::module(LSTMCell::new(3, 2).bias(bias), &(x.clone(), both), Mode::Train)?;
+            check::module(LstmCell::new(3, 2).bias(bias), &(x.clone(), both), Mode::Train)?;
         }
-        let relu = RNNCell::new(3, 2).nonlinearity(Nonlinearity::Relu);
+        let relu = RnnCell::new(3, 2).nonlinearity(Nonlinearity::Relu);
         check::module(relu, &(x.clone(), state(h)), Mode::Eval)?;
     }
     Ok(())
@@ -41,30 +41,30 @@ fn cells_have_the_derived_gradient() -> Result<()> {
 #[test]
 fn sequences_have_the_derived_gradient() -> Result<()> {
     let (x, h, c) = (&x(&[3, 2, 2]), &h(&[1, 2, 2]), &c(&[1, 2, 2]));
-    check::module(RNN::new(2, 2), &(x.clone(), Some(h.clone())), Mode::Train)?;
-    check::module(LSTM::new(2, 2), &(x.clone(), Some((h.clone(), c.clone()))), Mode::Train)?;
-    check::module(GRU::new(2, 2).bias(false), &(x.clone(), Some(h.clone())), Mode::Train)?;
-    check::module(GRU::new(2, 3).batch_first(true), &(x.clone(), None), Mode::Train)?;
-    let relu = RNN::new(2, 2).nonlinearity(Nonlinearity::Relu);
+    check::module(Rnn::new(2, 2), &(x.clone(), Some(h.clone())), Mode::Train)?;
+    check::module(Lstm::new(2, 2), &(x.clone(), Some((h.clone(), c.clone()))), Mode::Train)?;
+    check::module(Gru::new(2, 2).bias(false), &(x.clone(), Some(h.clone())), Mode::Train)?;
+    check::module(Gru::new(2, 3).batch_first(true), &(x.clone(), None), Mode::Train)?;
+    let relu = Rnn::new(2, 2).nonlinearity(Nonlinearity::Relu);
     check::module(relu, &(x.select(1, 0), Some(h.select(1, 0))), Mode::Eval)
 }
 
 #[test]
 fn layers_and_directions_have_the_derived_gradient() -> Result<()> {
     let x = &x(&[2, 2, 2]);
-    let deep = RNN::new(2, 2).num_layers(2).dropout(0.5);
+    let deep = Rnn::new(2, 2).num_layers(2).dropout(0.5);
     check::module(deep, &(x.clone(), Some(h(&[2, 2, 2]))), Mode::Train)?;
-    let both = LSTM::new(2, 1).num_layers(2).bidirectional(true).dropout(0.3);
+    let both = Lstm::new(2, 1).num_layers(2).bidirectional(true).dropout(0.3);
     check::module(both, &(x.clone(), None), Mode::Train)?;
-    let projected = LSTM::new(2, 3).proj_size(2).bidirectional(true);
+    let projected = Lstm::new(2, 3).proj_size(2).bidirectional(true);
     check::module(projected, &(x.clone(), Some((h(&[2, 2, 2]), c(&[2, 2, 3])))), Mode::Eval)?;
-    check::module(GRU::new(2, 1).bidirectional(true), &(x.select(1, 1), None), Mode::Train)
+    check::module(Gru::new(2, 1).bidirectional(true), &(x.select(1, 1), None), Mode::Train)
 }
 
 #[test]
 fn a_sequence_is_its_cell_step_by_step() -> Result<()> {
     let mut rng = Rng::seed(1);
-    let (layer, cell) = (LSTM::new(3, 2), LSTMCell::new(3, 2));
+    let (layer, cell) = (Lstm::new(3, 2), LstmCell::new(3, 2));
     let params = layer.params(&mut rng);
     let x = Rng::seed(2).randn([4, 5, 3]);
     let ((y, (h, c)), _, ()) = layer.forward(&params, &(), &(x.clone(), None), &mut Ctx::eval());
@@ -79,7 +79,7 @@ fn a_sequence_is_its_cell_step_by_step() -> Result<()> {
 
 #[test]
 fn a_sequence_in_two_parts_is_the_whole_one() -> Result<()> {
-    let (f, params) = functionalize(GRU::new(3, 2).num_layers(2), &mut Rng::seed(1));
+    let (f, params) = functionalize(Gru::new(3, 2).num_layers(2), &mut Rng::seed(1));
     let x = Rng::seed(2).randn([6, 2, 3]);
     let (whole, last) = f(&params, &(x.clone(), None));
     let (first, state) = f(&params, &(x.narrow(0, 0, 2), None));
@@ -92,11 +92,11 @@ fn a_sequence_in_two_parts_is_the_whole_one() -> Result<()> {
 
 #[test]
 fn the_way_back_is_the_way_forward_on_the_reversed_sequence() -> Result<()> {
-    let both = RNN::new(2, 3).bidirectional(true);
+    let both = Rnn::new(2, 3).bidirectional(true);
     let params = both.params(&mut Rng::seed(1));
     let x = Rng::seed(2).randn([4, 2, 2]);
     let ((y, _), ..) = both.forward(&params, &(), &(x.clone(), None), &mut Ctx::eval());
-    let one = RNN::new(2, 3);
+    let one = Rnn::new(2, 3);
     let back = vec![params[1].clone()];
     let ((reversed, _), ..) = one.forward(&back, &(), &(x.flip(0), None), &mut Ctx::eval());
     assert!(y.narrow(-1, 3, 3).allclose(&reversed.flip(0), 1e-6, 1e-6)?);
@@ -105,13 +105,13 @@ fn the_way_back_is_the_way_forward_on_the_reversed_sequence() -> Result<()> {
 
 #[test]
 fn dropout_is_between_layers_and_only_in_training() -> Result<()> {
-    let layer = RNN::new(2, 8).num_layers(2).dropout(0.9);
+    let layer = Rnn::new(2, 8).num_layers(2).dropout(0.9);
     let params = layer.params(&mut Rng::seed(1));
     let input = (Rng::seed(2).randn([3, 1, 2]), None);
     let last = |mut ctx: Ctx| layer.forward(&params, &(), &input, &mut ctx).0.0.to_vec::<f32>();
     assert_ne!(last(Ctx::train(Rng::seed(1)))?, last(Ctx::eval())?);
     assert_eq!(last(Ctx::train(Rng::seed(1)))?, last(Ctx::train(Rng::seed(1)))?);
-    let one = RNN::new(2, 8).dropout(0.9);
+    let one = Rnn::new(2, 8).dropout(0.9);
     let params = one.params(&mut Rng::seed(1));
     let only = |mut ctx: Ctx| one.forward(&params, &(), &input, &mut ctx).0.0.to_vec::<f32>();
     assert_eq!(only(Ctx::train(Rng::seed(1)))?, only(Ctx::eval())?);
@@ -120,7 +120,7 @@ fn dropout_is_between_layers_and_only_in_training() -> Result<()> {
 
 #[test]
 fn a_compiled_sequence_learns_as_a_direct_one() -> Result<()> {
-    let (f, params) = functionalize(LSTM::new(2, 3), &mut Rng::seed(1));
+    let (f, params) = functionalize(Lstm::new(2, 3), &mut Rng::seed(1));
     let x = Rng::seed(2).randn([4, 2, 2]);
     let loss = |p: &Vec<_>, x: &Tensor| f(p, &(x.clone(), None)).0.square().sum();
     let (direct, _) = grad(loss).call(&params, &x)?;
@@ -141,7 +141,7 @@ fn an_input_or_state_of_another_shape_is_an_error_that_says_what_is_needed() {
         let _ = layer.backward(&params, &saved, &(y.clone(), state));
         y.error().expect("an error").to_string()
     }
-    let (rnn, lstm) = (RNN::new(3, 2), LSTM::new(3, 2).batch_first(true));
+    let (rnn, lstm) = (Rnn::new(3, 2), Lstm::new(3, 2).batch_first(true));
     let cases = [
         (
             text(&rnn, (x(&[4, 2, 5]), None)),
@@ -164,7 +164,7 @@ fn an_input_or_state_of_another_shape_is_an_error_that_says_what_is_needed() {
     for (got, expected) in cases {
         assert!(got.starts_with(expected), "{got}\ninstead of\n{expected}");
     }
-    let cell = RNNCell::new(3, 2);
+    let cell = RnnCell::new(3, 2);
     let params = cell.params(&mut Rng::seed(0));
     let (y, ..) = cell.forward(&params, &(), &(Tensor::ones([2, 4]), Tensor::ones([2, 2])), &mut Ctx::eval());
     let text = y.error().expect("an error").to_string();
@@ -214,20 +214,20 @@ fn recurrent_layers_are_pytorchs() {
         match row.layer.as_str() {
             "RNNCell" => {
                 let (h, given) = state(row, "h_0");
-                cell(row, RNNCell::new(input, hidden).nonlinearity(nonlinearity(row)), h, given);
+                cell(row, RnnCell::new(input, hidden).nonlinearity(nonlinearity(row)), h, given);
             }
             "GRUCell" => {
                 let (h, given) = state(row, "h_0");
-                cell(row, GRUCell::new(input, hidden), h, given);
+                cell(row, GruCell::new(input, hidden), h, given);
             }
             "LSTMCell" => {
                 let ((h, given), (c, _)) = (state(row, "h_0"), state(row, "c_0"));
-                cell(row, LSTMCell::new(input, hidden), (h, c), given);
+                cell(row, LstmCell::new(input, hidden), (h, c), given);
             }
-            "RNN" => sequence(row, RNN::new(input, hidden).nonlinearity(nonlinearity(row)), h),
-            "GRU" => sequence(row, GRU::new(input, hidden), h),
+            "RNN" => sequence(row, Rnn::new(input, hidden).nonlinearity(nonlinearity(row)), h),
+            "GRU" => sequence(row, Gru::new(input, hidden), h),
             "LSTM" => {
-                let layer = LSTM::new(input, hidden).proj_size(row.size_or("proj_size", 0));
+                let layer = Lstm::new(input, hidden).proj_size(row.size_or("proj_size", 0));
                 sequence(row, layer, h.zip(c));
             }
             other => panic!("no test for {other}"),

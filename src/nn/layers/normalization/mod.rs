@@ -16,6 +16,6 @@ pub use instance::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d}
 pub use layer::LayerNorm;
 pub use parts::{NormParams, NormSaved};
 pub use response::{LocalResponseNorm, ResponseSaved, SpatialCrossMapLRN};
-pub use rms::RMSNorm;
+pub use rms::RmsNorm;
 pub use running::RunningStats;
 pub use unit::Normalize;

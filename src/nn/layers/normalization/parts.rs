@@ -18,7 +18,7 @@ pub struct NormParams {
 pub struct NormSaved {
     /// The normalised values, before scale and offset.
     pub normalised: Tensor,
-    /// One over the standard deviation (for `RMSNorm`, over the root of the mean square), of the shape that broadcasts.
+    /// One over the standard deviation (for `RmsNorm`, over the root of the mean square), of the shape that broadcasts.
     pub inv_std: Tensor,
     /// Whether mean and variance are of these values, so that they have a derivative, or were learned before.
     #[tree(static)]

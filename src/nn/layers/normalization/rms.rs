@@ -20,34 +20,34 @@ use retrograd::{DType, IntoShape, Rng, Tensor};
 /// As invalid outputs, if the input does not end with `normalized_shape`.
 ///
 /// ```
-/// use retrograd::nn::{RMSNorm, functionalize};
+/// use retrograd::nn::{RmsNorm, functionalize};
 /// use retrograd::{Rng, Tensor};
-/// let (f, params) = functionalize(RMSNorm::new(2), &mut Rng::seed(1));
+/// let (f, params) = functionalize(RmsNorm::new(2), &mut Rng::seed(1));
 /// let y = f(&params, &Tensor::from([3f32, 4.0]));
 /// assert!(y.allclose(&(Tensor::from([3f32, 4.0]) / 12.5f64.sqrt()), 1e-5, 0.0)?);
 /// # Ok::<(), retrograd::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct RMSNorm {
+pub struct RmsNorm {
     normalized_shape: Vec<usize>,
     eps: Option<f64>,
     elementwise_affine: bool,
 }
 
-impl RMSNorm {
+impl RmsNorm {
     /// Over the last axes, which have these lengths (one number or several), with a scale.
-    pub fn new(normalized_shape: impl IntoShape) -> RMSNorm {
-        RMSNorm { normalized_shape: lengths(normalized_shape), eps: None, elementwise_affine: true }
+    pub fn new(normalized_shape: impl IntoShape) -> RmsNorm {
+        RmsNorm { normalized_shape: lengths(normalized_shape), eps: None, elementwise_affine: true }
     }
 
     /// What is added to the mean square; `None` is the dtype's machine epsilon.
-    pub fn eps(mut self, eps: impl Into<Option<f64>>) -> RMSNorm {
+    pub fn eps(mut self, eps: impl Into<Option<f64>>) -> RmsNorm {
         self.eps = eps.into();
         self
     }
 
     /// Whether there is a scale.
-    pub fn elementwise_affine(mut self, affine: bool) -> RMSNorm {
+    pub fn elementwise_affine(mut self, affine: bool) -> RmsNorm {
         self.elementwise_affine = affine;
         self
     }
@@ -64,7 +64,7 @@ fn machine_epsilon(x: &Tensor) -> f64 {
     }
 }
 
-impl Module for RMSNorm {
+impl Module for RmsNorm {
     type Params = NormParams;
     type State = ();
     type Input = Tensor;

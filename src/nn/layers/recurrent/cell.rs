@@ -1,14 +1,14 @@
 //! One step of a recurrent layer.
 
 use super::parts::{RecurrentParams, Sizes, rows};
-use super::units::{Elman, Gru, Lstm, Nonlinearity, RecurrentUnit};
+use super::units::{ElmanUnit, GruUnit, LstmUnit, Nonlinearity, RecurrentUnit};
 use retrograd::nn::{Ctx, Module};
 use retrograd::{Rng, Tensor, Tree};
 
-/// One step: the next state, given an input and the state before. `RNNCell`, `LSTMCell` and `GRUCell`, by the unit that
-/// says what a step computes ([`Elman`], [`Lstm`], [`Gru`]).
+/// One step: the next state, given an input and the state before. `RnnCell`, `LstmCell` and `GruCell`, by the unit that
+/// says what a step computes ([`ElmanUnit`], [`LstmUnit`], [`GruUnit`]).
 ///
-/// The input is `(x, h)`, or for `LSTMCell` `(x, (h, c))`: x `[n, input]` and states `[n, hidden]`, or both without the
+/// The input is `(x, h)`, or for `LstmCell` `(x, (h, c))`: x `[n, input]` and states `[n, hidden]`, or both without the
 /// first axis. The output is the next state. Parameters [`RecurrentParams`], whose gates are in the unit's order.
 ///
 /// Gradient: the unit's, for what input and state say to the gates; with `dgates` for that, `dW_ih = dgates^T x`,
@@ -17,9 +17,9 @@ use retrograd::{Rng, Tensor, Tree};
 /// PyTorch: `torch.nn.RNNCell`, `torch.nn.LSTMCell`, `torch.nn.GRUCell`. Torch: `rnn`'s `nn.LSTM`, `nn.GRU`.
 ///
 /// ```
-/// use retrograd::nn::{LSTMCell, functionalize};
+/// use retrograd::nn::{LstmCell, functionalize};
 /// use retrograd::{Rng, Tensor};
-/// let (f, params) = functionalize(LSTMCell::new(3, 2), &mut Rng::seed(1));
+/// let (f, params) = functionalize(LstmCell::new(3, 2), &mut Rng::seed(1));
 /// let mut state = (Tensor::zeros([5, 2]), Tensor::zeros([5, 2]));
 /// for _ in 0..4 {
 ///     state = f(&params, &(Tensor::randn([5, 3]), state));
@@ -35,11 +35,11 @@ pub struct RecurrentCell<U> {
 }
 
 /// A step of a plain recurrent network, `h' = tanh(x W_ih^T + b_ih + h W_hh^T + b_hh)`: see [`RecurrentCell`].
-pub type RNNCell = RecurrentCell<Elman>;
-/// A step of long short-term memory: see [`RecurrentCell`] and [`Lstm`].
-pub type LSTMCell = RecurrentCell<Lstm>;
-/// A step of a gated recurrent unit: see [`RecurrentCell`] and [`Gru`].
-pub type GRUCell = RecurrentCell<Gru>;
+pub type RnnCell = RecurrentCell<ElmanUnit>;
+/// A step of long short-term memory: see [`RecurrentCell`] and [`LstmUnit`].
+pub type LstmCell = RecurrentCell<LstmUnit>;
+/// A step of a gated recurrent unit: see [`RecurrentCell`] and [`GruUnit`].
+pub type GruCell = RecurrentCell<GruUnit>;
 
 /// What [`RecurrentCell`] keeps for its `backward`.
 #[derive(Clone, Debug, Tree)]
@@ -71,10 +71,10 @@ impl<U: RecurrentUnit> RecurrentCell<U> {
     }
 }
 
-impl RecurrentCell<Elman> {
+impl RecurrentCell<ElmanUnit> {
     /// The function of the sum.
     pub fn nonlinearity(mut self, nonlinearity: Nonlinearity) -> Self {
-        self.unit = Elman { nonlinearity };
+        self.unit = ElmanUnit { nonlinearity };
         self
     }
 }

@@ -5,7 +5,7 @@ mod parts;
 mod sequence;
 mod units;
 
-pub use cell::{CellSaved, GRUCell, LSTMCell, RNNCell, RecurrentCell};
+pub use cell::{CellSaved, GruCell, LstmCell, RecurrentCell, RnnCell};
 pub use parts::RecurrentParams;
-pub use sequence::{GRU, LSTM, RNN, Recurrent, RecurrentSaved, RunSaved};
-pub use units::{Elman, Gru, GruKept, Lstm, LstmKept, Nonlinearity, RecurrentUnit};
+pub use sequence::{Gru, Lstm, Recurrent, RecurrentSaved, Rnn, RunSaved};
+pub use units::{ElmanUnit, GruKept, GruUnit, LstmKept, LstmUnit, Nonlinearity, RecurrentUnit};

@@ -2,7 +2,7 @@
 
 use retrograd::{Rng, Tensor, Tree};
 
-/// Parameters of one direction of one recurrent layer. With `g` gates (1 for `RNN`, 4 for `LSTM`, 3 for `GRU`), first all
+/// Parameters of one direction of one recurrent layer. With `g` gates (1 for `Rnn`, 4 for `Lstm`, 3 for `Gru`), first all
 /// uniform within `1 / sqrt(hidden)`.
 #[derive(Clone, Debug, Tree)]
 pub struct RecurrentParams {
@@ -14,7 +14,7 @@ pub struct RecurrentParams {
     pub bias_ih: Option<Tensor>,
     /// `[g * hidden]`; none with `.bias(false)`.
     pub bias_hh: Option<Tensor>,
-    /// The projection of an `LSTM`'s hidden state: `[proj_size, hidden]`; none without.
+    /// The projection of an `Lstm`'s hidden state: `[proj_size, hidden]`; none without.
     pub weight_hr: Option<Tensor>,
 }
 

@@ -1,21 +1,21 @@
 //! Recurrent layers over whole sequences.
 
 use super::parts::{RecurrentParams, Sizes, rows};
-use super::units::{Elman, Gru, Lstm, Nonlinearity, RecurrentUnit};
+use super::units::{ElmanUnit, GruUnit, LstmUnit, Nonlinearity, RecurrentUnit};
 use retrograd::nn::{Ctx, Module};
 use retrograd::{Error, ErrorKind, Rng, Tensor, Tree, tree};
 
-/// A recurrent network over sequences: `RNN`, `LSTM` and `GRU`, by the unit that says what a step computes ([`Elman`],
-/// [`Lstm`], [`Gru`]).
+/// A recurrent network over sequences: `Rnn`, `Lstm` and `Gru`, by the unit that says what a step computes ([`ElmanUnit`],
+/// [`LstmUnit`], [`GruUnit`]).
 ///
 /// The input is `(x, state)`: x `[time, n, input]` (`[n, time, input]` with `.batch_first(true)`; without the axis `n`
 /// for a single sequence), and the state before the first step, or `None` for zeros. The output is `(y, state)`: the
 /// last layer's hidden state after each step `[time, n, directions * hidden]`, and the state after the last step. A state
-/// is `h`, for `LSTM` `(h, c)`, each `[layers * directions, n, hidden]`.
+/// is `h`, for `Lstm` `(h, c)`, each `[layers * directions, n, hidden]`.
 ///
 /// With several layers each takes the outputs of the one before, of which `.dropout(p)` puts a part to zero in
 /// training. With `.bidirectional(true)` each layer goes through time in both directions, and their outputs stand side by
-/// side. `LSTM`'s `.proj_size(k)` multiplies hidden states by a matrix to size `k`.
+/// side. `Lstm`'s `.proj_size(k)` multiplies hidden states by a matrix to size `k`.
 ///
 /// Parameters: a [`RecurrentParams`] for each layer and direction; PyTorch's `weight_ih_l2_reverse` is
 /// `[2 * directions + 1].weight_ih`.
@@ -29,9 +29,9 @@ use retrograd::{Error, ErrorKind, Rng, Tensor, Tree, tree};
 /// As invalid outputs: an input or a state of another shape, and a sequence of no steps.
 ///
 /// ```
-/// use retrograd::nn::{LSTM, functionalize};
+/// use retrograd::nn::{Lstm, functionalize};
 /// use retrograd::{Rng, Tensor};
-/// let (f, params) = functionalize(LSTM::new(3, 4).num_layers(2).bidirectional(true), &mut Rng::seed(1));
+/// let (f, params) = functionalize(Lstm::new(3, 4).num_layers(2).bidirectional(true), &mut Rng::seed(1));
 /// let (y, (h, c)) = f(&params, &(Tensor::randn([7, 5, 3]), None));
 /// assert_eq!((y.shape().to_vec(), h.shape().to_vec()), (vec![7, 5, 8], vec![4, 5, 4]));
 /// // Go on from where this ended.
@@ -51,12 +51,12 @@ pub struct Recurrent<U> {
     projected: Option<usize>,
 }
 
-/// A plain recurrent network: see [`Recurrent`] and [`Elman`].
-pub type RNN = Recurrent<Elman>;
-/// Long short-term memory: see [`Recurrent`] and [`Lstm`].
-pub type LSTM = Recurrent<Lstm>;
-/// Gated recurrent units: see [`Recurrent`] and [`Gru`].
-pub type GRU = Recurrent<Gru>;
+/// A plain recurrent network: see [`Recurrent`] and [`ElmanUnit`].
+pub type Rnn = Recurrent<ElmanUnit>;
+/// Long short-term memory: see [`Recurrent`] and [`LstmUnit`].
+pub type Lstm = Recurrent<LstmUnit>;
+/// Gated recurrent units: see [`Recurrent`] and [`GruUnit`].
+pub type Gru = Recurrent<GruUnit>;
 
 /// What one direction of one layer keeps, a list with an element for each step, in the order of steps.
 #[derive(Clone, Debug, Tree)]
@@ -376,15 +376,15 @@ impl<U: RecurrentUnit> Recurrent<U> {
     }
 }
 
-impl Recurrent<Elman> {
+impl Recurrent<ElmanUnit> {
     /// The function of the sum.
     pub fn nonlinearity(mut self, nonlinearity: Nonlinearity) -> Self {
-        self.unit = Elman { nonlinearity };
+        self.unit = ElmanUnit { nonlinearity };
         self
     }
 }
 
-impl Recurrent<Lstm> {
+impl Recurrent<LstmUnit> {
     /// The size to which hidden states are projected; 0 for no projection.
     pub fn proj_size(mut self, size: usize) -> Self {
         self.projected = (size > 0).then_some(size);

@@ -62,17 +62,17 @@ pub enum Nonlinearity {
     Relu,
 }
 
-/// Elman's unit: `h' = tanh(from_input + from_hidden)`, or relu.
+/// ElmanUnit's unit: `h' = tanh(from_input + from_hidden)`, or relu.
 ///
 /// Gradient: `dgate = dh' (1 - h'^2)`, or `dh'` where `h' > 0`.
 ///
-/// Source: Elman, "Finding structure in time", 1990.
+/// Source: ElmanUnit, "Finding structure in time", 1990.
 #[derive(Clone, Debug, Default)]
-pub struct Elman {
+pub struct ElmanUnit {
     pub(super) nonlinearity: Nonlinearity,
 }
 
-impl RecurrentUnit for Elman {
+impl RecurrentUnit for ElmanUnit {
     type State = Tensor;
     /// The next state.
     type Kept = Tensor;
@@ -130,9 +130,9 @@ fn gate(gates: &Tensor, at: usize, size: usize) -> Tensor {
 /// Source: Hochreiter and Schmidhuber, "Long short-term memory", 1997, with the forget gate of Gers, Schmidhuber and
 /// Cummins, 2000.
 #[derive(Clone, Debug, Default)]
-pub struct Lstm;
+pub struct LstmUnit;
 
-/// What a step of [`Lstm`] keeps: the gates, `[.., 4 * hidden]`, after their functions; the cell before; tanh of the one
+/// What a step of [`LstmUnit`] keeps: the gates, `[.., 4 * hidden]`, after their functions; the cell before; tanh of the one
 /// after.
 #[derive(Clone, Debug, Tree)]
 pub struct LstmKept {
@@ -144,7 +144,7 @@ pub struct LstmKept {
     pub tanh: Tensor,
 }
 
-impl RecurrentUnit for Lstm {
+impl RecurrentUnit for LstmUnit {
     /// Hidden state and cell.
     type State = (Tensor, Tensor);
     type Kept = LstmKept;
@@ -210,9 +210,9 @@ impl RecurrentUnit for Lstm {
 ///
 /// Source: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014.
 #[derive(Clone, Debug, Default)]
-pub struct Gru;
+pub struct GruUnit;
 
-/// What a step of [`Gru`] keeps: the gates after their functions, what the hidden state said to `n`, and that state.
+/// What a step of [`GruUnit`] keeps: the gates after their functions, what the hidden state said to `n`, and that state.
 #[derive(Clone, Debug, Tree)]
 pub struct GruKept {
     /// `r, z, n`.
@@ -223,7 +223,7 @@ pub struct GruKept {
     pub hidden: Tensor,
 }
 
-impl RecurrentUnit for Gru {
+impl RecurrentUnit for GruUnit {
     type State = Tensor;
     type Kept = GruKept;
     const GATES: usize = 3;
