@@ -240,14 +240,12 @@ impl<R: Rules> Run<R> {
     }
 
     /// The saved values as a function of the argument's leaves at `floats`; the others are those of `x`.
-    fn saved_of(&self, x: &[Tensor], floats: &[usize]) -> impl Fn(&Vec<Tensor>) -> R::Saved {
-        move |floating: &Vec<Tensor>| {
-            let mut all = x.to_vec();
-            for (&i, x) in floats.iter().zip(floating) {
-                all[i] = x.clone();
-            }
-            self.rules.forward(&filled(&self.argument, &mut all.into_iter())).1
+    fn saved_of(&self, x: &[Tensor], floats: &[usize], floating: &[Tensor]) -> Vec<Tensor> {
+        let mut all = x.to_vec();
+        for (&i, x) in floats.iter().zip(floating) {
+            all[i] = x.clone();
         }
+        tree::leaves(&self.rules.forward(&filled(&self.argument, &mut all.into_iter())).1)
     }
 
     /// The argument's cotangent with the saved values' part in it. They have a cotangent when `backward` is
@@ -263,8 +261,8 @@ impl<R: Rules> Run<R> {
             return Ok(dx);
         }
         let floats = floating(x);
-        let (_, pull) = vjp(self.saved_of(x, &floats)).call(&at(x, &floats), ())?;
-        let more = pull.call(&filled(&self.parts().saved, &mut dy.iter().cloned()))?;
+        let saved = |floating: &[Tensor]| Ok(self.saved_of(x, &floats, floating));
+        let more = pulled(&saved, &at(x, &floats), dy)?;
         for (i, more) in floats.into_iter().zip(more) {
             dx[i] = Some(match dx[i].take() {
                 Some(dx) => dx + more,
@@ -281,21 +279,33 @@ impl<R: Rules> Run<R> {
         let mut needs = InputSet::NONE;
         moving.iter().for_each(|&i| needs.insert(i));
         let floats = floating(y);
-        let backward = |dy: &Vec<Tensor>| -> Result<Vec<Tensor>> {
+        let backward = |dy: &[Tensor]| {
             let mut all: Vec<Tensor> = y.iter().map(Tensor::zeros_like).collect();
             for (&k, dy) in floats.iter().zip(dy) {
                 all[k] = dy.clone();
             }
             Ok(at(&self.pull_all(saved, &all, needs)?, &moving))
         };
-        let zeros = floats.iter().map(|&k| y[k].zeros_like()).collect();
-        let (_, transpose) = vjp(backward).call(&zeros, ())?;
+        let zeros: Vec<Tensor> = floats.iter().map(|&k| y[k].zeros_like()).collect();
         let mut dy: Vec<Tensor> = y.iter().map(Tensor::zeros_like).collect();
-        for (k, tangent) in floats.iter().copied().zip(transpose.call(&at(dx, &moving))?) {
+        for (k, tangent) in floats.iter().copied().zip(pulled(&backward, &zeros, &at(dx, &moving))?) {
             dy[k] = tangent;
         }
         Ok(dy)
     }
+}
+
+/// A function of tensors. Behind a pointer, so that transforms of it are compiled once, not for each kind of rules.
+type Leaves<'a> = &'a dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>;
+
+/// What a function's pull-back makes of `dy`.
+fn pulled(f: Leaves<'_>, x: &[Tensor], dy: &[Tensor]) -> Result<Vec<Tensor>> {
+    vjp(|x: &Vec<Tensor>| f(x)).call(&x.to_vec(), ())?.1.call(&dy.to_vec())
+}
+
+/// The tangent of a function's result along `dx`.
+fn pushed(f: Leaves<'_>, x: &[Tensor], dx: &[Tensor]) -> Result<Vec<Tensor>> {
+    Ok(jvp(|x: &Vec<Tensor>| f(x)).call(&x.to_vec(), &dx.to_vec(), ())?.1)
 }
 
 /// Positions of the leaves that can have derivatives.
@@ -375,8 +385,8 @@ impl<R: Rules> CustomRule for Run<R> {
         }
         let mut dy = self.pushed(y, dx)?;
         let floats = floating(x);
-        let (_, saved) = jvp(self.saved_of(x, &floats)).call(&at(x, &floats), &at(dx, &floats), ())?;
-        dy.extend(tree::leaves(&saved));
+        let saved = |floating: &[Tensor]| Ok(self.saved_of(x, &floats, floating));
+        dy.extend(pushed(&saved, &at(x, &floats), &at(dx, &floats))?);
         Ok(dy)
     }
 

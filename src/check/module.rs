@@ -73,8 +73,8 @@ pub fn criterion<C: Criterion>(criterion: C, input: &C::Input, target: &C::Targe
 
 /// Holds the derivatives of a function with its own to those of the same function without.
 fn gradients<A: Tree>(
-    own: &(impl Fn(&A) -> Tensor + Sync),
-    derived: &(impl Fn(&A) -> Tensor + Sync),
+    own: &(dyn Fn(&A) -> Tensor + Sync),
+    derived: &(dyn Fn(&A) -> Tensor + Sync),
     at: &A,
     foreign: bool,
 ) -> Result<()> {
@@ -89,8 +89,16 @@ fn gradients<A: Tree>(
             false => leaf.clone(),
         })
     };
-    let own = |x: &Vec<Tensor>| own(&whole(x));
-    let derived = |x: &Vec<Tensor>| derived(&whole(x));
+    agree(&|x| own(&whole(x)), &|x| derived(&whole(x)), x, foreign)
+}
+
+/// A function of floating-point tensors. Behind a pointer, so that transforms of it are compiled once, not for each layer.
+type Flat<'a> = &'a (dyn Fn(&Vec<Tensor>) -> Tensor + Sync);
+
+/// [`gradients`] of functions of floating-point leaves.
+fn agree(own: Flat<'_>, derived: Flat<'_>, x: Vec<Tensor>, foreign: bool) -> Result<()> {
+    let own = |x: &Vec<Tensor>| own(x);
+    let derived = |x: &Vec<Tensor>| derived(x);
     let w = direction(&[own(&x)], 1).swap_remove(0);
     let weighed = |x: &Vec<Tensor>| (own(x) * &w).sum();
     if x.is_empty() {

@@ -68,7 +68,7 @@ impl Archive {
         on_line("open", || Archive::open_file(path.as_ref()))
     }
 
-    fn open_file(path: &Path) -> Result<Archive> {
+    pub(super) fn open_file(path: &Path) -> Result<Archive> {
         let cannot = |e| failed("read", path, e);
         let mut file = File::open(path).map_err(cannot)?;
         let metadata = file.metadata().map_err(cannot)?;

@@ -155,7 +155,7 @@ fn header_of(leaves: &[Leaf<'_>], metadata: &BTreeMap<String, String>) -> Result
 /// ```
 #[track_caller]
 pub fn load<T: Tree>(path: impl AsRef<Path>, like: &T) -> Result<T> {
-    on_line("load", || Archive::open(path)?.load(like))
+    on_line("load", || Archive::open_file(path.as_ref())?.load(like))
 }
 
 /// A tree like `like` with those leaves of a safetensors file that it has, in the same shape and dtype; and what did
@@ -181,7 +181,7 @@ pub fn load<T: Tree>(path: impl AsRef<Path>, like: &T) -> Result<T> {
 /// ```
 #[track_caller]
 pub fn load_partial<T: Tree>(path: impl AsRef<Path>, like: &T) -> Result<Loaded<T>> {
-    on_line("load_partial", || Archive::open(path)?.load_partial(like))
+    on_line("load_partial", || Archive::open_file(path.as_ref())?.load_partial(like))
 }
 
 /// All tensors of a safetensors file, as a tree whose structure is that of their names: of `layers.0.weight`, a map
@@ -206,7 +206,7 @@ pub fn load_partial<T: Tree>(path: impl AsRef<Path>, like: &T) -> Result<Loaded<
 /// ```
 #[track_caller]
 pub fn load_values(path: impl AsRef<Path>) -> Result<Value> {
-    on_line("load_values", || Archive::open(path)?.load_values())
+    on_line("load_values", || Archive::open_file(path.as_ref())?.load_values())
 }
 
 /// [`load`] from the contents of a file.

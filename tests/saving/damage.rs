@@ -62,7 +62,7 @@ fn damage() -> impl Strategy<Value = Vec<Damage>> {
 /// What reading a file of so many bytes may take at most: names and numbers in a header take more as they lie in
 /// memory, and every tensor a few hundred bytes.
 fn allowed(bytes: usize) -> usize {
-    40 * bytes + (16 << 10)
+    40 * bytes + (64 << 10)
 }
 
 /// Reads all there is to read; false if it is an error.

