@@ -249,6 +249,7 @@ impl SpatialNetwork {
 /// assert!((loss.item::<f32>()? - 10f32.ln()).abs() < 1.0);
 /// # Ok::<(), retrograd::Error>(())
 /// ```
+#[expect(clippy::type_complexity, reason = "a function and its parameters: a name would hide what it takes")]
 pub fn neural_network(
     options: &NeuralNetwork,
     rng: &mut Rng,
@@ -263,6 +264,7 @@ pub fn neural_network(
 /// A convolutional network, as [`neural_network`]: `x` is `[batch, channels, height, width]`, and so is the output.
 ///
 /// Torch: `autograd.model.SpatialNetwork`.
+#[expect(clippy::type_complexity, reason = "a function and its parameters: a name would hide what it takes")]
 pub fn spatial_network(
     options: &SpatialNetwork,
     rng: &mut Rng,

@@ -150,7 +150,6 @@ pub struct AttentionParams {
 /// single one (Xu et al. 2015, <https://arxiv.org/abs/1502.03044>).
 ///
 /// Torch: `autograd.module.SoftAttention`.
-#[expect(clippy::type_complexity, reason = "a function and its parameters: a name would hide what it takes")]
 pub fn soft_attention(
     options: &SoftAttention,
     rng: &mut Rng,
@@ -179,7 +178,7 @@ pub fn soft_attention(
         let of_subject = (subject * p.w_subject.unsqueeze(-1)).sum_dim(-2);
         let mut scores = of_subject + h.matmul(&p.w_hidden);
         if let Some(bias) = &p.bias {
-            scores = scores + bias;
+            scores += bias;
         }
         if let Some(norm) = &p.norm {
             scores = normalised(norm, &scores);

@@ -78,6 +78,7 @@ pub struct Hidden {
 /// let gradient = grad(|p: &RecurrentParams, x: &Tensor| f(p, x, &None).0.square().sum()).call(&params, &x)?;
 /// # Ok::<(), retrograd::Error>(())
 /// ```
+#[expect(clippy::type_complexity, reason = "a function and its parameters: a name would hide what it takes")]
 pub fn recurrent_network(
     options: &Recurrent,
     rng: &mut Rng,
@@ -222,7 +223,7 @@ pub fn recurrent_lstm_network(
         let x = sequences(x);
         let (mut from_input, w) = input_part(&x, &p.w, inputs);
         if let Some(b) = &p.b {
-            from_input = from_input + b;
+            from_input += b;
         }
         let mut state = previous.clone().unwrap_or_else(|| {
             let zeros = zeros(&x, hidden);
@@ -276,6 +277,7 @@ pub struct GruParams {
 /// `h[t] = (1 - z) h[t-1] + z g`.
 ///
 /// Torch: `autograd.model.RecurrentGRUNetwork`.
+#[expect(clippy::type_complexity, reason = "a function and its parameters: a name would hide what it takes")]
 pub fn recurrent_gru_network(
     options: &Recurrent,
     rng: &mut Rng,

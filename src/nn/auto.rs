@@ -7,6 +7,9 @@ use super::criterion::Criterion;
 use super::module::{Ctx, Module};
 use retrograd::{Result, Rng, Tensor, Tree, tree, vjp};
 
+/// A function of two arguments, shared by all clones of what is made of it.
+type Function<A, B, R> = Arc<dyn Fn(&A, &B) -> R + Send + Sync>;
+
 /// A layer made of a plain function of parameters and input; its gradient is derived.
 ///
 /// It goes wherever a layer goes: into [`Sequential`](super::Sequential) beside layers with gradients of their own, into
@@ -27,7 +30,7 @@ use retrograd::{Result, Rng, Tensor, Tree, tree, vjp};
 pub struct AutoModule<P, X = Tensor, Y = Tensor> {
     name: &'static str,
     params: P,
-    function: Arc<dyn Fn(&P, &X) -> Y + Send + Sync>,
+    function: Function<P, X, Y>,
 }
 
 impl<P: Tree, X: Tree, Y: Tree> AutoModule<P, X, Y> {
@@ -131,7 +134,7 @@ fn gradient<T: Tree, Y: Tree>(at: &T, f: impl Fn(&T) -> Y, dy: &Y) -> Result<T> 
 /// ```
 pub struct AutoCriterion<X = Tensor, T = Tensor> {
     name: &'static str,
-    function: Arc<dyn Fn(&X, &T) -> Tensor + Send + Sync>,
+    function: Function<X, T, Tensor>,
 }
 
 impl<X: Tree, T: Tree> AutoCriterion<X, T> {

@@ -20,6 +20,7 @@ use retrograd::{Result, Rng, Tensor, Tree, stop_gradient, tree};
 /// assert_eq!(of_input.call(&Tensor::ones([3]), ())?.shape(), [2, 3]);
 /// # Ok::<(), retrograd::Error>(())
 /// ```
+#[expect(clippy::type_complexity, reason = "a function and its parameters: a name would hide what it takes")]
 pub fn functionalize<M>(
     module: M,
     rng: &mut Rng,

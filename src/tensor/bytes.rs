@@ -91,7 +91,12 @@ mod tests {
     #[test]
     fn a_byte_that_is_no_truth_value_is_refused() {
         let spec = Spec::new(Shape::of(&[3]), DType::Bool);
-        let fill = |values: [u8; 3]| Tensor::from_little_endian(spec, |to| Ok(to.copy_from_slice(&values)));
+        let fill = |values: [u8; 3]| {
+            Tensor::from_little_endian(spec, |to| {
+                to.copy_from_slice(&values);
+                Ok(())
+            })
+        };
         assert_eq!(fill([0, 1, 1]).and_then(|x| x.to_vec::<bool>()).expect("valid"), [false, true, true]);
         let error = fill([0, 2, 1]).expect_err("two is no bool");
         assert_eq!(error.to_string(), "element 1 of a bool tensor is the byte 2, neither 0 nor 1");
