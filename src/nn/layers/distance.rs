@@ -84,7 +84,7 @@ impl Module for CosineSimilarity {
 /// What `dy` is multiplied with in the gradient of a norm of order `p` along the last axis, `y`, which is kept.
 fn norm_slope(d: &Tensor, y: &Tensor, p: f64) -> Tensor {
     let zero = y.eq(0.0);
-    if p == f64::INFINITY || p == f64::NEG_INFINITY {
+    if p.is_infinite() {
         let extreme = d.abs().eq(y).to_dtype(d.dtype());
         return d.sign() * &extreme / extreme.sum_keepdim(-1);
     }

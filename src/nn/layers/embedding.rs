@@ -120,7 +120,7 @@ impl Module for Embedding {
         if self.scale_grad_by_freq {
             let ones = Tensor::ones(shape_of(&index)).to_dtype(dy.dtype());
             let counts = Tensor::zeros([self.rows]).to_dtype(dy.dtype()).index_add(0, &index, &ones);
-            rows = rows / counts.index_select(0, &index).unsqueeze(1);
+            rows /= counts.index_select(0, &index).unsqueeze(1);
         }
         EmbeddingParams { weight: p.weight.zeros_like().index_add(0, &index, &rows) }
     }

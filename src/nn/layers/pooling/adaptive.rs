@@ -111,7 +111,7 @@ fn spread_axis(dy: &Tensor, axis: usize, inputs: usize) -> Tensor {
     let at = axis as isize;
     if outputs == inputs || outputs == 0 {
         dy.clone()
-    } else if inputs % outputs == 0 {
+    } else if inputs.is_multiple_of(outputs) {
         // Windows side by side, all of one length.
         let length = inputs / outputs;
         dims.insert(axis + 1, length);
