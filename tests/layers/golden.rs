@@ -187,6 +187,10 @@ fn avg_pool<const N: usize>(row: &Row) -> Held {
     row.hold(&row.number("divisor_override").into_iter().fold(pool, AvgPool::divisor_override))
 }
 
+fn lp_pool<const N: usize>(row: &Row) -> Held {
+    row.hold(&LpPool::<N>::new(2.0, row.lengths("kernel_size").expect("a kernel")))
+}
+
 fn adaptive<const N: usize>(row: &Row) -> [Option<usize>; N] {
     row.each::<N>("output_size").expect("a size").map(|length| length.map(|n| n as usize))
 }
@@ -207,10 +211,16 @@ fn pooling_is_that_of_pytorch() {
             "AdaptiveMaxPool1d" => row.hold(&AdaptiveMaxPool1d::new(adaptive(row))),
             "AdaptiveMaxPool2d" => row.hold(&AdaptiveMaxPool2d::new(adaptive(row))),
             "AdaptiveMaxPool3d" => row.hold(&AdaptiveMaxPool3d::new(adaptive(row))),
+            // PyTorch takes powers of x, not of |x|: the same for an even order.
+            "LPPool1d" if row.number("norm_type") == Some(2.0) => lp_pool::<1>(row),
+            "LPPool2d" if row.number("norm_type") == Some(2.0) => lp_pool::<2>(row),
+            "LPPool2d" => return None,
+            "MaxUnpool1d" => row.hold_two(&MaxUnpool1d::new(row.lengths("kernel_size")?)),
+            "MaxUnpool2d" => row.hold_two(&MaxUnpool2d::new(row.lengths("kernel_size")?)),
             other => panic!("{other} is no layer here"),
         })
     };
-    assert_eq!(hold_all("pooling", layer), 50);
+    assert_eq!(hold_all("pooling", layer), 54);
 }
 
 fn resampled(row: &Row) -> Option<Held> {

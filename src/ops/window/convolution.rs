@@ -12,7 +12,7 @@ use crate::ops::movement::too_many_axes;
 use crate::ops::operands::{InputSet, Outputs};
 use crate::ops::pointwise::{Domain, mixed_dtypes};
 use crate::ops::primitive::{Primitive, Reads, Residuals};
-use crate::tensor::{Shape, Spec, Tensor};
+use crate::tensor::{Number, Shape, Spec, Tensor};
 
 const FIRST: InputSet = InputSet::one(0);
 const SECOND: InputSet = InputSet::one(1);
@@ -62,6 +62,23 @@ impl Convolution {
         match parted {
             Some(parted) => y.reshape(parted).movedim(axis as isize, 0),
             None => misuse(self.name(), &[y], too_many_axes()),
+        }
+    }
+}
+
+impl Convolution {
+    /// The result for a batch of no examples, whose groups could not be counted.
+    fn of_no_examples(&self, x: &[&Tensor], batched: InputSet) -> Tensor {
+        let each = [0, 1].map(|i| {
+            let spec = x[i].spec();
+            if batched.contains(i) { spec.with_shape(spec.shape.without(0)) } else { *spec }
+        });
+        match self.infer(&[&each[0], &each[1]]) {
+            Ok(spec) => match spec.shape.with_axis(0, 0) {
+                Some(shape) => Tensor::splat(spec.with_shape(shape), Number::Int(0)),
+                None => misuse(self.name(), x, too_many_axes()),
+            },
+            Err(misfit) => misuse(self.name(), x, misfit),
         }
     }
 }
@@ -137,6 +154,9 @@ impl Primitive for Convolution {
                 Some(parted) => y.reshape(parted),
                 None => misuse(self.name(), x, too_many_axes()),
             });
+        }
+        if size == 0 {
+            return Outputs::One(self.of_no_examples(x, batched));
         }
         // Otherwise examples are groups of channels.
         let all = [0, 1].map(|i| {
