@@ -74,9 +74,9 @@ fn main() -> Result<()> {
             black_box((Module::backward_params(&net, &params, &saved, &dy), value));
             Ok(())
         };
-        let [ratio, mixed, by_hand] = in_turns(mixed, by_hand)?;
+        let [ratio, mixed, direct] = in_turns(mixed, by_hand)?;
         let bound = if name == "small" { String::new() } else { format!(" (at most {LIMIT})") };
-        println!("{name:6} {mixed:9.1} us through grad, {by_hand:9.1} us by hand: {ratio:.3}{bound}");
+        println!("{name:6} {mixed:9.1} us through grad, {direct:9.1} us by hand: {ratio:.3}{bound}");
 
         let compiled = grad(loss).optimize(true).fallback(Fallback::Error);
         let optimized = || {

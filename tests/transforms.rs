@@ -586,3 +586,21 @@ fn a_custom_function_runs_once_a_call_and_may_branch_on_values() -> Result<()> {
     assert_eq!(RUNS.load(Ordering::Relaxed), 1);
     Ok(())
 }
+
+#[test]
+fn a_gradient_of_ones_own_has_the_forward_mode_that_agrees_with_it() -> Result<()> {
+    // Rounding that lets the gradient through: forward mode follows the gradient, not the function.
+    let round = custom_vjp(|x: &Tensor| ((x + 0.5).floor(), ()), |_: &(), dy: &Tensor| dy.clone());
+    let f = |x: &Tensor| round.call(x).square().sum();
+    let (x, dx) = (Tensor::from([2.6, -1.2]), Tensor::from([1.0, 10.0]));
+    let (_, along) = jvp(f).call(&x, &dx, ())?;
+    assert_eq!(along.item::<f64>()?, 2.0 * 3.0 + 2.0 * -1.0 * 10.0);
+    let exp = |x: &Tensor| {
+        custom_vjp(|x: &Tensor| (x.exp(), x.exp()), |y: &Tensor, dy: &Tensor| y * dy).call(x).sum()
+    };
+    let h = hessian(exp).call(&x, ())?;
+    assert!(h.diagonal(0, 0, 1).allclose(&x.exp(), 1e-12, 0.0)?);
+    let j = jacobian(exp).mode(Mode::Forward).call(&x, ())?;
+    assert!(j.allclose(&x.exp(), 1e-12, 0.0)?);
+    Ok(())
+}

@@ -485,17 +485,6 @@ fn an_error_inside_a_rule_of_ones_own_names_both_lines() {
 }
 
 #[test]
-fn a_custom_gradient_has_no_forward_mode() {
-    let f = |x: &Tensor| {
-        custom_vjp(|x: &Tensor| (x.exp(), x.exp()), |y: &Tensor, dy: &Tensor| y * dy).call(x).sum()
-    };
-    let message = failed(jvp(f).call(&f64s(&[2]), &f64s(&[2]), ()));
-    assert!(message.starts_with("output tangent: custom_vjp: has no forward-mode derivative"), "{message}");
-    assert!(hessian(f).call(&f64s(&[2]), ()).is_err());
-    assert!(jacobian(f).mode(Mode::Forward).call(&f64s(&[2]), ()).is_err());
-}
-
-#[test]
 fn checking_gradients() {
     let f = |x: &Tensor| apply(Faulty(0), &[x]).swap_remove(0).square().sum();
     let x = Tensor::from([1.0, -2.0, 0.5]);
