@@ -81,7 +81,13 @@ impl Chart {
         match low < high {
             true => low - (high - low) * margin..high + (high - low) * margin,
             // One value, or none.
-            false => if low.is_finite() { low - 1.0..low + 1.0 } else { 0.0..1.0 },
+            false => {
+                if low.is_finite() {
+                    low - 1.0..low + 1.0
+                } else {
+                    0.0..1.0
+                }
+            }
         }
     }
 }

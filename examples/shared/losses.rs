@@ -56,7 +56,8 @@ impl Losses {
         self.known.push((step, loss));
         if let Some((path, file)) = &mut self.file {
             // `Display` writes the shortest digits that are this f32 and no other.
-            writeln!(file, "{step},{loss}").map_err(|e| format!("{}: cannot be written: {e}", path.display()))?;
+            writeln!(file, "{step},{loss}")
+                .map_err(|e| format!("{}: cannot be written: {e}", path.display()))?;
         }
         Ok(())
     }
