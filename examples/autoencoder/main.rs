@@ -111,7 +111,7 @@ struct Run {
 
 /// An autoencoder's first weights, and `f(weights, images)`: for each pixel of images `[n, 784]` a score, of which the
 /// sigmoid is its ink.
-fn autoencoder(code: usize, rng: &mut Rng) -> (Network, impl Fn(&Network, &Tensor) -> Tensor + 'static) {
+fn autoencoder(code: usize, rng: &mut Rng) -> (Network, impl Fn(&Network, &Tensor) -> Tensor + use<>) {
     let layers = |inputs, widths| NeuralNetwork::new(inputs, widths).classifier(true);
     let (encode, encoder, no_state) = neural_network(&layers(PIXELS, [HIDDEN, code]), rng);
     let (decode, decoder, _) = neural_network(&layers(code, [HIDDEN, PIXELS]), rng);
@@ -194,7 +194,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     draw(&unseen.images, &drawn, &options.picture)?;
     println!("originals above reconstructions: {}", options.picture.display());
     let an_epoch = seen.count.div_ceil(options.batch as usize);
-    curve(losses.known(), options.epochs as usize * an_epoch, an_epoch).save(&options.curve)?;
+    curve(&losses.known, an_epoch).save(&options.curve)?;
     println!("loss curve: {}", options.curve.display());
     println!("training: {:.2} s", took.as_secs_f64());
     println!("training loss: {:.5}", mean_loss(&scores(&network, &seen.images), &seen.images).item::<f32>()?);

@@ -181,7 +181,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 
     println!("{confusion}");
     let an_epoch = seen.count.div_ceil(options.batch as usize);
-    curve(losses.known(), options.epochs() * an_epoch, an_epoch).save(&options.curve)?;
+    curve(&losses.known, an_epoch).save(&options.curve)?;
     println!("loss curve: {}", options.curve.display());
     println!("training: {:.2} s", took.as_secs_f64());
     println!("test accuracy: {:.1}%", 100.0 * confusion.accuracy());

@@ -2,21 +2,16 @@
 
 use crate::chart::{Chart, Curve};
 
-/// Losses over the epochs: every batch thin, the mean of each epoch bold, at the epoch's middle. Of a run that was
-/// resumed without its losses, `losses` are the last ones of `steps`; an epoch has `an_epoch` of these.
-pub(crate) fn curve(losses: &[f32], steps: usize, an_epoch: usize) -> Chart {
-    let before = steps - losses.len();
-    let at = |step: usize| (before + step) as f64 / an_epoch as f64;
-    let each = losses.iter().enumerate().map(|(step, &loss)| (at(step), f64::from(loss)));
-    // From the back, where epochs are whole.
-    let means = losses.rchunks(an_epoch).rev().scan(0, |step, epoch| {
-        let mean = epoch.iter().map(|&loss| f64::from(loss)).sum::<f64>() / epoch.len() as f64;
-        let middle = at(*step) + 0.5 * epoch.len() as f64 / an_epoch as f64;
-        *step += epoch.len();
-        Some((middle, mean))
+/// Losses of steps, which are counted from 1, over the epochs of `an_epoch` steps: every batch thin, the mean of each
+/// epoch bold, at the middle of its steps.
+pub(crate) fn curve(losses: &[(usize, f32)], an_epoch: usize) -> Chart {
+    let at = |&(step, loss): &(usize, f32)| (step as f64 / an_epoch as f64, f64::from(loss));
+    let means = losses.chunk_by(|(a, _), (b, _)| (a - 1) / an_epoch == (b - 1) / an_epoch).map(|epoch| {
+        let sums = epoch.iter().map(at).fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        (sums.0 / epoch.len() as f64, sums.1 / epoch.len() as f64)
     });
     let curves = vec![
-        Curve { name: "each batch", points: each.collect(), width: 1 },
+        Curve { name: "each batch", points: losses.iter().map(at).collect(), width: 1 },
         Curve { name: "mean of each epoch", points: means.collect(), width: 2 },
     ];
     Chart { title: "Training loss", axes: ["epoch", "cross-entropy"], curves }

@@ -84,7 +84,7 @@ struct Network {
 }
 
 /// First weights, and `f(weights, images)`, which yields scores `[n, 5]` of images `[n, 784]`.
-fn network(rng: &mut Rng) -> (Network, impl Fn(&Network, &Tensor) -> Tensor + 'static) {
+fn network(rng: &mut Rng) -> (Network, impl Fn(&Network, &Tensor) -> Tensor + use<>) {
     let images = Sequential::new().add(Reshape::new([1, SIDE, SIDE]));
     let convolutions = SpatialNetwork::new(1, CHANNELS).poolings([2, 2]).layers(images);
     let inputs = CHANNELS[1] * (SIDE / 4) * (SIDE / 4);

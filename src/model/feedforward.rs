@@ -254,7 +254,7 @@ pub fn neural_network(
     options: &NeuralNetwork,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static,
+    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static + use<>,
     Layers,
     Layers,
 ) {
@@ -269,7 +269,7 @@ pub fn spatial_network(
     options: &SpatialNetwork,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static,
+    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static + use<>,
     Layers,
     Layers,
 ) {
@@ -303,7 +303,7 @@ pub fn alexnet(
     head: &NeuralNetwork,
     rng: &mut Rng,
 ) -> Result<(
-    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static,
+    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static + use<>,
     Layers,
     Layers,
 )> {

@@ -83,7 +83,7 @@ pub fn recurrent_network(
     options: &Recurrent,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&RecurrentParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden) + Clone + Send + Sync + 'static,
+    impl Fn(&RecurrentParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden) + Clone + Send + Sync + 'static + use<>,
     RecurrentParams,
 ) {
     let params = RecurrentParams::new(options, rng);
@@ -200,7 +200,7 @@ pub fn recurrent_lstm_network(
     options: &Recurrent,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&LstmParams, &Tensor, &Option<LstmState>) -> (Tensor, LstmState) + Clone + Send + Sync + 'static,
+    impl Fn(&LstmParams, &Tensor, &Option<LstmState>) -> (Tensor, LstmState) + Clone + Send + Sync + 'static + use<>,
     LstmParams,
 ) {
     let Recurrent { inputs, hidden, output, normalized, .. } = *options;
@@ -282,7 +282,7 @@ pub fn recurrent_gru_network(
     options: &Recurrent,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&GruParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden) + Clone + Send + Sync + 'static,
+    impl Fn(&GruParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden) + Clone + Send + Sync + 'static + use<>,
     GruParams,
 ) {
     let Recurrent { inputs, hidden, output, .. } = *options;
