@@ -1,4 +1,4 @@
-//! The reader of the MNIST example: what it reads, and what it says of files that it cannot read.
+//! The reader of handwritten digits: what it reads, and what it says of files that it cannot read.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-#[path = "../examples/mnist/idx.rs"]
+#[path = "../examples/shared/idx.rs"]
 mod idx;
 
 use idx::{Digits, SIDE};

@@ -1,45 +1,66 @@
-//! Learns to read handwritten digits: a network of three layers, trained by stochastic gradient descent with
-//! momentum, all of it written here with the library's public operations.
+//! Learns to read handwritten digits: by logistic regression, a network of three layers, or a convolutional one. They
+//! are plain functions (`network.rs`); one compiled program is the whole training step: forward, gradient, update.
 //!
-//! `cargo run --release --example mnist` from the repository's root; `-- --help` lists the options. On its 2,000
-//! digits it reads 96 % or more after ten epochs.
+//! `cargo run --release --example mnist -- --model cnn` from the repository's root; `-- --help` lists the options. On
+//! two cores of a laptop the networks take a second or two, and the convolutional one about half a minute. On its
+//! 2,000 digits the network of three layers reads 96 % or more after ten epochs, the convolutional one 97.5 % or more
+//! after five.
 
 use std::error::Error;
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use retrograd::{Tensor, Tree, grad, tree};
+use retrograd::optim::{Optimizer, Schedule, Sgd, State};
+use retrograd::{Fallback, Rng, Tensor, Tree, grad, jit};
 
+#[path = "../shared/batches.rs"]
+mod batches;
+#[path = "../shared/chart.rs"]
+mod chart;
+#[path = "../shared/checkpoint.rs"]
+mod checkpoint;
+mod confusion;
+#[path = "../shared/curve.rs"]
 mod curve;
+#[path = "../shared/digits.rs"]
+mod digits;
+#[path = "../shared/idx.rs"]
 mod idx;
+#[path = "../shared/losses.rs"]
+mod losses;
+mod network;
+#[path = "../shared/progress.rs"]
+mod progress;
 
-use curve::Curve;
-use idx::{Digits, SIDE};
-
-const PIXELS: usize = SIDE * SIDE;
-const CLASSES: usize = 10;
-/// Values between one layer and the next, the pixels first, a score for each digit last.
-const WIDTHS: [usize; 4] = [PIXELS, 256, 128, CLASSES];
+use batches::Batches;
+use checkpoint::Checkpoint;
+use confusion::Confusion;
+use curve::curve;
+use digits::Examples;
+use idx::Digits;
+use losses::Losses;
+use network::{Model, Network};
 
 /// Learns to read handwritten digits, and says how well it reads those it has not seen.
 #[derive(Debug, Parser)]
 struct Options {
+    /// What learns.
+    #[arg(long, value_enum, default_value = "mlp")]
+    model: Model,
     /// Folder of the four MNIST files, gzipped or not.
     #[arg(long, default_value = "data/mnist")]
     data: PathBuf,
-    /// How often each digit is seen.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    epochs: u32,
+    /// How often each digit is seen [default: 10, of the cnn 5].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
     /// Digits a step.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
-    /// Learning rate of the first epoch; it falls by equal steps towards 0.
-    #[arg(long, default_value_t = 0.1)]
-    rate: f64,
+    /// Learning rate of the first step; it falls in a straight line to 0 [default: 0.1, of the cnn 0.05].
+    #[arg(long)]
+    rate: Option<f64>,
     /// Part of a step that the next one repeats.
     #[arg(long, default_value_t = 0.9)]
     momentum: f64,
@@ -49,201 +70,122 @@ struct Options {
     /// Where the loss curve goes, an SVG file.
     #[arg(long, default_value = "target/mnist_loss.svg")]
     curve: PathBuf,
+    /// CSV file for the loss of every step, with all digits.
+    #[arg(long)]
+    losses: Option<PathBuf>,
+    /// Safetensors file in which training is kept, and from which it goes on if it is there.
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// Steps from one save of the checkpoint to the next.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    every: u32,
 }
 
-/// `y = x w + b`, with `w` of shape `[inputs, outputs]`.
+impl Options {
+    fn epochs(&self) -> usize {
+        self.epochs.unwrap_or(if self.model == Model::Cnn { 5 } else { 10 }) as usize
+    }
+
+    fn rate(&self) -> f64 {
+        self.rate.unwrap_or(if self.model == Model::Cnn { 0.05 } else { 0.1 })
+    }
+
+    /// All that the losses depend on, in words.
+    fn settings(&self, count: usize) -> String {
+        let Options { model, batch, momentum, seed, .. } = self;
+        let (epochs, rate) = (self.epochs(), self.rate());
+        format!(
+            "{model:?}, {count} digits, {epochs} epochs, batch {batch}, rate {rate}, momentum {momentum}, seed {seed}"
+        )
+    }
+}
+
+/// All that a training step depends on, beside its digits, and so all that it yields.
 #[derive(Clone, Debug, Tree)]
-struct Layer {
-    w: Tensor,
-    b: Tensor,
+struct Run {
+    network: Network,
+    optimizer: State<Network>,
+    /// What says which values are dropped.
+    rng: Rng,
 }
 
-/// What is learned, and so what the gradient consists of.
-#[derive(Clone, Debug, Tree)]
-struct Network {
-    layers: [Layer; 3],
+/// Mean cross-entropy of what the network makes of images, and the generator behind the draws.
+fn loss(network: &Network, images: &Tensor, labels: &Tensor, rng: &Rng) -> (Tensor, Rng) {
+    let mut rng = rng.clone();
+    (network.scores(images, Some(&mut rng)).cross_entropy(labels), rng)
 }
 
-impl Layer {
-    /// Weights of variance `2 / inputs`, which keeps the variance of what passes through relus (He et al. 2015).
-    fn random(inputs: usize, outputs: usize, random: &mut Random) -> Layer {
-        let deviation = (2.0 / inputs as f64).sqrt();
-        let w: Vec<f32> = (0..inputs * outputs).map(|_| (random.normal() * deviation) as f32).collect();
-        Layer { w: Tensor::from_slice(&w, [inputs, outputs]), b: Tensor::zeros([outputs]) }
-    }
+/// The trained network, and the losses on its way.
+fn train(examples: &Examples, options: &Options) -> Result<(Network, Losses), Box<dyn Error>> {
+    let mut batches = Batches::new(options.seed, examples.count, options.batch as usize);
+    let steps = options.epochs() * batches.an_epoch();
+    let sgd = Sgd::new(Schedule::polynomial(options.rate(), steps as u64, 1.0)).momentum(options.momentum);
+    let mut rng = Rng::seed(options.seed);
+    let network = Network::new(options.model, &mut rng);
+    let run = Run { optimizer: sgd.init(&network)?, network, rng };
 
-    fn apply(&self, x: &Tensor) -> Tensor {
-        x.matmul(&self.w) + &self.b
-    }
-}
+    let checkpoint = Checkpoint::new(options.checkpoint.clone(), options.settings(examples.count));
+    let mut run = checkpoint.resume(run)?;
+    let done = run.optimizer.step.item::<i64>()? as usize;
+    let mut losses = Losses::resume(options.losses.as_deref(), done)?;
+    let bar = progress::progress((steps * options.batch as usize) as u64, "images");
+    bar.set_position((done * options.batch as usize) as u64);
 
-impl Network {
-    fn random(random: &mut Random) -> Network {
-        Network { layers: [0, 1, 2].map(|i| Layer::random(WIDTHS[i], WIDTHS[i + 1], random)) }
-    }
-
-    /// A score for each class, `[n, 10]`, of images `[n, 784]`.
-    fn scores(&self, images: &Tensor) -> Tensor {
-        let [first, second, last] = &self.layers;
-        let hidden = first.apply(images).relu();
-        let hidden = second.apply(&hidden).relu();
-        last.apply(&hidden)
-    }
-}
-
-/// Mean cross-entropy: what the right answers' probabilities fall short of 1, as logarithms.
-fn loss(network: &Network, images: &Tensor, labels: &Tensor) -> Tensor {
-    -network.scores(images).log_softmax(-1).gather(1, labels).mean()
-}
-
-/// Digits as tensors: images `[n, 784]` of 0 to 1 (f32) and labels `[n, 1]` (i64).
-struct Examples {
-    images: Tensor,
-    labels: Tensor,
-    count: usize,
-}
-
-impl Examples {
-    fn new(digits: &Digits) -> Examples {
-        let count = digits.labels.len();
-        let pixels: Vec<f32> = digits.pixels.iter().map(|&ink| f32::from(ink) / 255.0).collect();
-        let labels: Vec<i64> = digits.labels.iter().map(|&label| i64::from(label)).collect();
-        Examples {
-            images: Tensor::from_slice(&pixels, [count, PIXELS]),
-            labels: Tensor::from_slice(&labels, [count, 1]),
-            count,
-        }
-    }
-
-    /// The images and the labels at these places.
-    fn at(&self, places: &[i64]) -> (Tensor, Tensor) {
-        let places = Tensor::from_slice(places, [places.len()]);
-        (self.images.index_select(0, &places), self.labels.index_select(0, &places))
-    }
-}
-
-/// The trained network, the losses on its way, and how long that took.
-fn train(examples: &Examples, options: &Options) -> Result<(Network, Curve, Duration), Box<dyn Error>> {
-    let mut random = Random(options.seed);
-    let mut network = Network::random(&mut random);
-    let mut velocity = tree::map(&network, Tensor::zeros_like);
-    let mut order: Vec<i64> = (0..examples.count as i64).collect();
-    let mut curve = Curve { losses: Vec::new(), epochs: options.epochs as usize };
-    let bar = progress(examples.count as u64 * u64::from(options.epochs));
     let gradient = grad(loss);
+    let learn = jit(|run: &Run, images: &Tensor, labels: &Tensor| -> retrograd::Result<(Run, Tensor)> {
+        let (gradients, (loss, rng)) = gradient.call(&run.network, (images, labels, &run.rng))?;
+        let (network, optimizer) = sgd.step(&run.network, &gradients, &run.optimizer)?;
+        Ok((Run { network, optimizer, rng }, loss))
+    })
+    .fallback(Fallback::Error);
 
-    let start = Instant::now();
-    for epoch in 0..options.epochs {
-        let rate = options.rate * (1.0 - f64::from(epoch) / f64::from(options.epochs));
-        random.shuffle(&mut order);
-        for places in order.chunks(options.batch as usize) {
-            let (images, labels) = examples.at(places);
-            let (gradients, loss) = gradient.call(&network, (&images, &labels))?;
-            velocity = tree::zip(&velocity, &gradients, |v, g| v * options.momentum + g);
-            network = tree::zip(&network, &velocity, |p, v| p - v * rate);
-
-            let loss = loss.item::<f32>()?;
-            if !loss.is_finite() {
-                return Err(format!("the loss is {loss} in epoch {}: try a smaller --rate", epoch + 1).into());
-            }
-            curve.losses.push(loss);
-            bar.inc(places.len() as u64);
-            bar.set_message(format!("epoch {}, loss {loss:.3}", epoch + 1));
+    for step in done + 1..=steps {
+        let (images, labels) = examples.at(&batches.at(step - 1));
+        let loss;
+        (run, loss) = learn.call_owned(run, (&images, &labels))?;
+        let loss = loss.item()?;
+        losses.push(step, loss)?;
+        if step % options.every as usize == 0 || step == steps {
+            checkpoint.save(&run)?;
         }
+        bar.inc(options.batch.into());
+        bar.set_message(format!("epoch {}, loss {loss:.3}", step.div_ceil(batches.an_epoch())));
     }
-    let took = start.elapsed();
     bar.finish_and_clear();
-    Ok((network, curve, took))
+    Ok((run.network, losses))
 }
 
-/// A bar on the terminal that shows the loss and the images a second; nothing where there is no terminal.
-fn progress(images: u64) -> ProgressBar {
-    let throughput = |state: &ProgressState, out: &mut dyn Write| {
-        // Nothing can be done about a terminal that is gone.
-        let _ = write!(out, "{:.0} images/s", state.per_sec());
-    };
-    let style = ProgressStyle::with_template("{bar:24} {percent:>3}% {msg}, {throughput}, {eta} left")
-        .expect("the template is well formed")
-        .with_key("throughput", throughput);
-    ProgressBar::new(images).with_style(style)
-}
-
-/// `confusion[label][answer]`: how many digits were which, and read as which.
-type Confusion = [[usize; CLASSES]; CLASSES];
+/// Digits that are read at once in the test.
+const AT_ONCE: usize = 500;
 
 /// What the network makes of digits it has not seen.
-fn test(network: &Network, digits: &Digits) -> retrograd::Result<Confusion> {
-    let answers = network.scores(&Examples::new(digits).images).argmax(-1).to_vec::<i64>()?;
+fn test(network: &Network, examples: &Examples) -> retrograd::Result<Confusion> {
     let mut confusion = Confusion::default();
-    for (&label, &answer) in digits.labels.iter().zip(&answers) {
-        confusion[usize::from(label)][answer as usize] += 1;
+    let (images, labels) = (examples.images.split(AT_ONCE, 0), examples.labels.split(AT_ONCE, 0));
+    for (images, labels) in images.iter().zip(&labels) {
+        let answers = network.scores(images, None).argmax(-1);
+        confusion.add(&labels.to_vec()?, &answers.to_vec()?);
     }
     Ok(confusion)
 }
 
-/// The matrix as text, right answers on its diagonal, nothing where there is none.
-fn table(confusion: &Confusion) -> String {
-    let mut text = String::from("digit  read as\n     ");
-    for answer in 0..CLASSES {
-        text += &format!("{answer:5}");
-    }
-    for (label, row) in confusion.iter().enumerate() {
-        text += &format!("\n{label:5}");
-        for &count in row {
-            text += &if count == 0 { "    .".to_owned() } else { format!("{count:5}") };
-        }
-    }
-    text
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014): small, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-
-    /// Uniform in (0, 1], so that its logarithm is finite.
-    fn uniform(&mut self) -> f64 {
-        ((self.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Normal with mean 0 and variance 1 (Box and Muller).
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-
-    /// Every order equally likely (Fisher and Yates), but for a bias of less than `len / 2^64`.
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, (self.next() % (last as u64 + 1)) as usize);
-        }
-    }
-}
-
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let seen = Examples::new(&Digits::read(&options.data, "train")?);
-    let unseen = Digits::read(&options.data, "t10k")?;
-    println!("{} digits to learn from, {} to test with", seen.count, unseen.labels.len());
+    let unseen = Examples::new(&Digits::read(&options.data, "t10k")?);
+    println!("{} digits to learn from, {} to test with", seen.count, unseen.count);
 
-    let (network, curve, took) = train(&seen, options)?;
+    let start = Instant::now();
+    let (network, losses) = train(&seen, options)?;
+    let took = start.elapsed();
     let confusion = test(&network, &unseen)?;
-    let path = options.curve.display();
-    let saved = curve.save(&options.curve).map_err(|e| format!("{path}: cannot be written: {e}").into());
 
-    println!("{}", table(&confusion));
-    if saved.is_ok() {
-        println!("loss curve: {path}");
-    }
+    println!("{confusion}");
+    let an_epoch = seen.count.div_ceil(options.batch as usize);
+    curve(&losses.known, an_epoch).save(&options.curve)?;
+    println!("loss curve: {}", options.curve.display());
     println!("training: {:.2} s", took.as_secs_f64());
-    let right: usize = (0..CLASSES).map(|digit| confusion[digit][digit]).sum();
-    println!("test accuracy: {:.1}%", 100.0 * right as f64 / unseen.labels.len() as f64);
-    saved
+    println!("test accuracy: {:.1}%", 100.0 * confusion.accuracy());
+    Ok(())
 }
 
 fn main() -> ExitCode {

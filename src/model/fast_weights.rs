@@ -84,7 +84,7 @@ pub fn recurrent_fw_network(
     options: &FastWeights,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&RecurrentParams, &Tensor, &Option<FastState>) -> (Tensor, FastState) + Clone + Send + Sync + 'static,
+    impl Fn(&RecurrentParams, &Tensor, &Option<FastState>) -> (Tensor, FastState) + Clone + Send + Sync + 'static + use<>,
     RecurrentParams,
 ) {
     let params = RecurrentParams::new(&options.recurrent, rng);

@@ -253,7 +253,7 @@ pub fn neural_network(
     options: &NeuralNetwork,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static,
+    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static + use<>,
     Layers,
     Layers,
 ) {
@@ -267,7 +267,7 @@ pub fn spatial_network(
     options: &SpatialNetwork,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static,
+    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static + use<>,
     Layers,
     Layers,
 ) {
@@ -301,7 +301,7 @@ pub fn alexnet(
     head: &NeuralNetwork,
     rng: &mut Rng,
 ) -> Result<(
-    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static,
+    impl Fn(&Layers, &Layers, &Tensor, &mut Ctx) -> (Tensor, Layers) + Clone + Send + Sync + 'static + use<>,
     Layers,
     Layers,
 )> {

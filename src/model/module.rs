@@ -35,7 +35,7 @@ impl GainBias {
 /// Torch: `autograd.module.LayerNormalization`.
 pub fn layer_normalization(
     features: usize,
-) -> (impl Fn(&GainBias, &Tensor) -> Tensor + Clone + Send + Sync + 'static, GainBias) {
+) -> (impl Fn(&GainBias, &Tensor) -> Tensor + Clone + Send + Sync + 'static + use<>, GainBias) {
     let f = move |p: &GainBias, x: &Tensor| {
         let off = x - x.mean_keepdim(-1);
         p.applied(&(&off / (off.square().mean_keepdim(-1) + EPS).sqrt()))
@@ -72,7 +72,7 @@ pub fn masked_batch_normalization(
     + Clone
     + Send
     + Sync
-    + 'static,
+    + 'static + use<>,
     GainBias,
     MaskedStats,
 ) {
@@ -155,7 +155,7 @@ pub fn soft_attention(
     options: &SoftAttention,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&AttentionParams, &Tensor, &Tensor) -> (Tensor, Tensor) + Clone + Send + Sync + 'static,
+    impl Fn(&AttentionParams, &Tensor, &Tensor) -> (Tensor, Tensor) + Clone + Send + Sync + 'static + use<>,
     AttentionParams,
 ) {
     let SoftAttention { hidden, subject_features, subject_choices, layer_normalization: normalize } =

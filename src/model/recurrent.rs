@@ -82,7 +82,7 @@ pub fn recurrent_network(
     options: &Recurrent,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&RecurrentParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden) + Clone + Send + Sync + 'static,
+    impl Fn(&RecurrentParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden) + Clone + Send + Sync + 'static + use<>,
     RecurrentParams,
 ) {
     let params = RecurrentParams::new(options, rng);
@@ -199,7 +199,7 @@ pub fn recurrent_lstm_network(
     options: &Recurrent,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&LstmParams, &Tensor, &Option<LstmState>) -> (Tensor, LstmState) + Clone + Send + Sync + 'static,
+    impl Fn(&LstmParams, &Tensor, &Option<LstmState>) -> (Tensor, LstmState) + Clone + Send + Sync + 'static + use<>,
     LstmParams,
 ) {
     let Recurrent { inputs, hidden, output, normalized, .. } = *options;
@@ -280,7 +280,7 @@ pub fn recurrent_gru_network(
     options: &Recurrent,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&GruParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden) + Clone + Send + Sync + 'static,
+    impl Fn(&GruParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden) + Clone + Send + Sync + 'static + use<>,
     GruParams,
 ) {
     let Recurrent { inputs, hidden, output, .. } = *options;

@@ -125,7 +125,7 @@ pub fn transformer(
     options: &Transformer,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&TransformerParams, &Tensor, &mut Ctx) -> Tensor + Clone + Send + Sync + 'static,
+    impl Fn(&TransformerParams, &Tensor, &mut Ctx) -> Tensor + Clone + Send + Sync + 'static + use<>,
     TransformerParams,
 ) {
     let Transformer { tokens, context, width, .. } = *options;

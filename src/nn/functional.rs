@@ -23,7 +23,7 @@ use retrograd::{Result, Rng, Tensor, Tree, stop_gradient, tree};
 pub fn functionalize<M>(
     module: M,
     rng: &mut Rng,
-) -> (impl Fn(&M::Params, &M::Input) -> M::Output + Clone + Send + Sync + 'static, M::Params)
+) -> (impl Fn(&M::Params, &M::Input) -> M::Output + Clone + Send + Sync + 'static + use<M>, M::Params)
 where
     M: Module<State = ()>,
 {
@@ -51,7 +51,7 @@ pub fn functionalize_with_state<M: Module>(
     module: M,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&M::Params, &M::State, &M::Input, &mut Ctx) -> (M::Output, M::State) + Clone + Send + Sync + 'static,
+    impl Fn(&M::Params, &M::State, &M::Input, &mut Ctx) -> (M::Output, M::State) + Clone + Send + Sync + 'static + use<M>,
     M::Params,
     M::State,
 ) {
