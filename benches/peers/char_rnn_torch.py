@@ -30,7 +30,9 @@ text = gzip.open(a.data, "rt", encoding="utf-8", newline="").read()
 alphabet = sorted(set(text))
 token = {c: i for i, c in enumerate(alphabet)}
 tokens = torch.tensor([token[c] for c in text])
-cut = len(tokens) - len(tokens) // 20
+chapters = tokens.split(-(-len(tokens) // 50))
+training_text = torch.cat([c[: len(c) - len(c) // 20] for c in chapters])
+validation_text = torch.cat([c[len(c) - len(c) // 20 :] for c in chapters])
 V, H, B = len(alphabet), a.hidden, a.batch
 
 
@@ -108,7 +110,7 @@ def loss_of(x, y, state):
     return F.cross_entropy(head(out).reshape(-1, V), y.reshape(-1)), state
 
 
-training, n = lanes(tokens[:cut])
+training, n = lanes(training_text)
 losses, start = [], time.perf_counter()
 for i in range(a.steps):
     if i % n == 0:
@@ -124,7 +126,7 @@ for i in range(a.steps):
 seconds = time.perf_counter() - start
 
 with torch.no_grad():
-    validation, n = lanes(tokens[cut:])
+    validation, n = lanes(validation_text)
     state, total = begin(), 0.0
     for i in range(n):
         loss, state = loss_of(*batch(validation, i), state)

@@ -35,7 +35,9 @@ text = gzip.open(a.data, "rt", encoding="utf-8", newline="").read()
 alphabet = sorted(set(text))
 token = {c: i for i, c in enumerate(alphabet)}
 tokens = torch.tensor([token[c] for c in text])
-cut = len(tokens) - len(tokens) // 20
+chapters = tokens.split(-(-len(tokens) // 50))
+training_text = torch.cat([c[: len(c) - len(c) // 20] for c in chapters])
+validation_text = torch.cat([c[len(c) - len(c) // 20 :] for c in chapters])
 V = len(alphabet)
 
 
@@ -81,7 +83,7 @@ def rate(t):
     return a.rate * (0.1 + 0.9 * (1 + math.cos(math.pi * part)) / 2)
 
 
-x, y = pieces(tokens[:cut])
+x, y = pieces(training_text)
 losses, order, start = [], [], time.perf_counter()
 for i in range(a.steps):
     if not order:
@@ -98,7 +100,7 @@ for i in range(a.steps):
 seconds = time.perf_counter() - start
 
 with torch.no_grad():
-    x, y = pieces(tokens[cut:])
+    x, y = pieces(validation_text)
     total = [F.cross_entropy(net(a_).reshape(-1, V), b.reshape(-1)).item() for a_, b in zip(x.split(a.batch), y.split(a.batch))]
 print(f"training: {seconds:.2f} s, mean loss of the last 50 steps {sum(losses[-50:]) / len(losses[-50:]):.4f}")
 print(f"validation loss: {sum(total) / len(total):.4f}")

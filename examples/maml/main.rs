@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use retrograd::nn::init::{self, Fan, Nonlinearity};
+use retrograd::nn::init;
 use retrograd::optim::{Adam, Optimizer, State};
 use retrograd::{Fallback, Result, Rng, Tensor, Tree, grad, jit, tree, vmap};
 
@@ -72,9 +72,11 @@ struct Network {
 
 impl Network {
     fn random(rng: &mut Rng) -> Network {
+        // PyTorch's way: uniform within 1 / sqrt(inputs).
         let mut layer = |inputs: usize, outputs: usize| {
-            let w = init::kaiming_normal(rng, [outputs, inputs], Fan::In, Nonlinearity::Relu).t();
-            Layer { w, b: Tensor::zeros([outputs]) }
+            let bound = 1.0 / (inputs as f64).sqrt();
+            let [w, b] = [inputs, 1].map(|rows| init::uniform(rng, [rows, outputs], -bound, bound));
+            Layer { w, b }
         };
         Network { layers: [layer(1, 40), layer(40, 40), layer(40, 1)] }
     }
@@ -189,7 +191,10 @@ fn errors(options: &Options, network: &Network, tasks: &Task) -> Result<Vec<f32>
         }
         Ok(Tensor::stack(&losses, 0))
     };
-    vmap(each).in_axes([None, Some(0)]).call(network, tasks)?.mean_dim(0).to_vec()
+    let all = |network: &Network, tasks: &Task| -> Result<Tensor> {
+        Ok(vmap(each).in_axes([None, Some(0)]).call(network, tasks)?.mean_dim(0))
+    };
+    jit(all).fallback(Fallback::Error).call(network, tasks)?.to_vec()
 }
 
 /// Curves for the comparison.

@@ -37,7 +37,9 @@ impl Alphabet {
     }
 }
 
-/// One of this many characters at the end of a text is kept for validation.
+/// A text is taken in this many chapters of the same length, so that both parts have something of everything in it,
+const CHAPTERS: usize = 50;
+/// and one of this many characters, at the end of each chapter, is kept for validation.
 const VALIDATION: usize = 20;
 
 /// A text in tokens.
@@ -46,7 +48,7 @@ pub(crate) struct Text {
     pub(crate) alphabet: Alphabet,
     /// What is learned from.
     pub(crate) training: Vec<i64>,
-    /// The end of the text, which is not learned from.
+    /// Ends of chapters, which are not learned from.
     pub(crate) validation: Vec<i64>,
 }
 
@@ -62,8 +64,13 @@ impl Text {
             advice,
         })?;
         let alphabet = Alphabet::of(&text);
-        let mut training = alphabet.encode(&text).unwrap_or_default();
-        let validation = training.split_off(training.len() - training.len() / VALIDATION);
+        let all = alphabet.encode(&text).unwrap_or_default();
+        let (mut training, mut validation) = (Vec::with_capacity(all.len()), Vec::new());
+        for chapter in all.chunks(all.len().div_ceil(CHAPTERS).max(1)) {
+            let (learned, kept) = chapter.split_at(chapter.len() - chapter.len() / VALIDATION);
+            training.extend_from_slice(learned);
+            validation.extend_from_slice(kept);
+        }
         if validation.len() < least {
             let problem = format!(
                 "holds {} characters, of which {} are for validation; {least} are needed there",
