@@ -83,7 +83,12 @@ pub fn recurrent_network(
     options: &Recurrent,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&RecurrentParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden) + Clone + Send + Sync + 'static + use<>,
+    impl Fn(&RecurrentParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden)
+    + Clone
+    + Send
+    + Sync
+    + 'static
+    + use<>,
     RecurrentParams,
 ) {
     let params = RecurrentParams::new(options, rng);
@@ -200,7 +205,12 @@ pub fn recurrent_lstm_network(
     options: &Recurrent,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&LstmParams, &Tensor, &Option<LstmState>) -> (Tensor, LstmState) + Clone + Send + Sync + 'static + use<>,
+    impl Fn(&LstmParams, &Tensor, &Option<LstmState>) -> (Tensor, LstmState)
+    + Clone
+    + Send
+    + Sync
+    + 'static
+    + use<>,
     LstmParams,
 ) {
     let Recurrent { inputs, hidden, output, normalized, .. } = *options;

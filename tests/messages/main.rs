@@ -17,8 +17,8 @@ use std::panic::Location;
 use std::process::Command;
 
 use retrograd::{
-    CustomOp, Error, ErrorKind, Mode, Result, Rng, Spec, Tensor, Tree, Unreached, apply, check, custom_vjp,
-    debug, grad, grad_only, gradcheck, gradgradcheck, hessian, jacobian, jvp, tree, vjp, vmap,
+    CustomOp, Error, ErrorKind, Result, Rng, Spec, Tensor, Tree, Unreached, apply, check, custom_vjp, debug,
+    grad, grad_only, gradcheck, gradgradcheck, jvp, tree, vjp, vmap,
 };
 
 /// The message without its lines of the caller's file; both are there exactly where `located` says.
