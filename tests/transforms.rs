@@ -594,7 +594,7 @@ fn a_gradient_of_ones_own_has_the_forward_mode_that_agrees_with_it() -> Result<(
     let f = |x: &Tensor| round.call(x).square().sum();
     let (x, dx) = (Tensor::from([2.6, -1.2]), Tensor::from([1.0, 10.0]));
     let (_, along) = jvp(f).call(&x, &dx, ())?;
-    assert_eq!(along.item::<f64>()?, 2.0 * 3.0 + 2.0 * -1.0 * 10.0);
+    assert_eq!(along.item::<f64>()?, 2.0 * 3.0 - 2.0 * 10.0);
     let exp = |x: &Tensor| {
         custom_vjp(|x: &Tensor| (x.exp(), x.exp()), |y: &Tensor, dy: &Tensor| y * dy).call(x).sum()
     };
