@@ -84,7 +84,12 @@ pub fn recurrent_fw_network(
     options: &FastWeights,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&RecurrentParams, &Tensor, &Option<FastState>) -> (Tensor, FastState) + Clone + Send + Sync + 'static + use<>,
+    impl Fn(&RecurrentParams, &Tensor, &Option<FastState>) -> (Tensor, FastState)
+    + Clone
+    + Send
+    + Sync
+    + 'static
+    + use<>,
     RecurrentParams,
 ) {
     let params = RecurrentParams::new(&options.recurrent, rng);

@@ -72,7 +72,8 @@ pub fn masked_batch_normalization(
     + Clone
     + Send
     + Sync
-    + 'static + use<>,
+    + 'static
+    + use<>,
     GainBias,
     MaskedStats,
 ) {

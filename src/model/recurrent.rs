@@ -82,7 +82,12 @@ pub fn recurrent_network(
     options: &Recurrent,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&RecurrentParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden) + Clone + Send + Sync + 'static + use<>,
+    impl Fn(&RecurrentParams, &Tensor, &Option<Hidden>) -> (Tensor, Hidden)
+    + Clone
+    + Send
+    + Sync
+    + 'static
+    + use<>,
     RecurrentParams,
 ) {
     let params = RecurrentParams::new(options, rng);
@@ -199,7 +204,12 @@ pub fn recurrent_lstm_network(
     options: &Recurrent,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&LstmParams, &Tensor, &Option<LstmState>) -> (Tensor, LstmState) + Clone + Send + Sync + 'static + use<>,
+    impl Fn(&LstmParams, &Tensor, &Option<LstmState>) -> (Tensor, LstmState)
+    + Clone
+    + Send
+    + Sync
+    + 'static
+    + use<>,
     LstmParams,
 ) {
     let Recurrent { inputs, hidden, output, normalized, .. } = *options;

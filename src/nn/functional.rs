@@ -51,7 +51,12 @@ pub fn functionalize_with_state<M: Module>(
     module: M,
     rng: &mut Rng,
 ) -> (
-    impl Fn(&M::Params, &M::State, &M::Input, &mut Ctx) -> (M::Output, M::State) + Clone + Send + Sync + 'static + use<M>,
+    impl Fn(&M::Params, &M::State, &M::Input, &mut Ctx) -> (M::Output, M::State)
+    + Clone
+    + Send
+    + Sync
+    + 'static
+    + use<M>,
     M::Params,
     M::State,
 ) {

@@ -251,7 +251,9 @@ impl<M: Module> Instance<M> {
 
     /// The instance as a function `f(params, input)` for `grad` and other transforms, in its mode and with its present
     /// state.
-    pub fn function(&self) -> impl Fn(&M::Params, &M::Input) -> M::Output + Clone + Send + Sync + 'static + use<M> {
+    pub fn function(
+        &self,
+    ) -> impl Fn(&M::Params, &M::Input) -> M::Output + Clone + Send + Sync + 'static + use<M> {
         let module = self.module.clone();
         let (state, ctx) = (Arc::new(copy(&self.state)), self.ctx.clone());
         move |params: &M::Params, input: &M::Input| {
