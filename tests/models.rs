@@ -358,3 +358,20 @@ fn a_transformer_does_not_look_ahead_and_compiles() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn one_generator_serves_the_networks_that_a_function_returns() {
+    // Compiles only if a network does not hold on to the options and the generator that it was made with.
+    fn halves(rng: &mut Rng) -> (impl Fn(&(Layers, Layers), &Tensor) -> Tensor + use<>, (Layers, Layers)) {
+        let (encode, encoder, state) = neural_network(&NeuralNetwork::new(6, [3]), rng);
+        let (decode, decoder, _) = neural_network(&NeuralNetwork::new(3, [6]), rng);
+        let (norm, scale) = functionalize(LayerNorm::new([6]), rng);
+        let f = move |(encoder, decoder): &(Layers, Layers), x: &Tensor| {
+            let (code, _) = encode(encoder, &state, x, &mut Ctx::eval());
+            norm(&scale, &decode(decoder, &state, &code, &mut Ctx::eval()).0)
+        };
+        (f, (encoder, decoder))
+    }
+    let (f, params) = halves(&mut Rng::seed(1));
+    assert_eq!(f(&params, &Tensor::ones([2, 6])).shape(), [2, 6]);
+}

@@ -183,8 +183,8 @@ fn losses_that_end_before_the_checkpoint_are_refused() {
     fs::write(&files.losses, "step,loss\n1,0.5\n").expect("writes");
     assert_eq!(
         message(&files, 1),
-        "losses.csv: has 1 losses, the checkpoint is of step 3; give the file that was written with it, or another \
-         name"
+        "losses.csv: has 1 losses, and the checkpoint is of step 3; give the file that was written with it, or no \
+         --losses"
     );
     fs::write(&files.losses, "step,loss\n1,0.5\n3,0.5\n").expect("writes");
     assert_eq!(message(&files, 1), "losses.csv: line 3 is `3,0.5`, expected `2,LOSS`");

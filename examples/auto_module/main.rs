@@ -3,8 +3,8 @@
 //! way, in which nothing is recorded (forward, criterion, backward, update); and as a function inside `grad`, compiled.
 //! Both must end with the same weights.
 //!
-//! `cargo run --release --example auto_module` from the repository's root; `-- --help` lists the options. It takes about
-//! five seconds on two cores.
+//! `cargo run --release --example auto_module` from the repository's root; `-- --help` lists the options. It takes some
+//! seconds on two cores.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 //! some of them above what became of them.
 //!
 //! `cargo run --release --example autoencoder` from the repository's root; `-- --help` lists the options. It takes
-//! about five seconds on two cores.
+//! some seconds on two cores.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
