@@ -350,7 +350,11 @@ fn a_transformer_does_not_look_ahead_and_compiles() -> Result<()> {
     let loss = |p: &TransformerParams, x: &Tensor, y: &Tensor| {
         f(p, x, &mut Ctx::train(Rng::seed(5))).cross_entropy(y)
     };
-    gradcheck(loss, &f64s(&small), (&x, &next))?;
+    // Embeddings as small as the first ones are bend too much, once they are normalised, for differences.
+    let mut small = f64s(&small);
+    small.embedding.weight = small.embedding.weight * 25.0;
+    small.position = small.position * 25.0;
+    gradcheck(loss, &small, (&x, &next))?;
     let error = f(&p, &Tensor::zeros([3, 7]).i64(), &mut Ctx::eval()).item::<f32>().unwrap_err().to_string();
     assert!(
         error.starts_with("transformer: tokens `[batch, steps]` of at most 6 steps, got shape [3, 7]"),
