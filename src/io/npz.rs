@@ -13,7 +13,7 @@
 //! ```
 //!
 //! What is written may be any tree, whose leaves are named as in [safetensors files](super#names); what is read is a
-//! map of names. Dtypes are those of [`npy`](super::npy).
+//! map of names. Dtypes are those of [`npy`].
 
 use std::collections::BTreeMap;
 use std::fs::File;
