@@ -47,7 +47,7 @@ pub fn module_at<M: Module>(
     // With the layer's own gradient, and with the one that is derived from what it computes.
     let own = |(p, x): &(M::Params, M::Input)| flat(&M::apply(module, p, state, x, &mut ctx()).0);
     let derived = |(p, x): &(M::Params, M::Input)| flat(&module.forward(p, state, x, &mut ctx()).0);
-    let at = (copy(params), copy(input));
+    let at = (tree::copy(params), tree::copy(input));
 
     let (y, saved, next) = module.forward(params, state, input, &mut ctx());
     tree::check_valid("output", &y)?;
@@ -145,10 +145,6 @@ fn parts_agree<M: Module>(
     let law = "`backward_input` is the second part of `backward`";
     all_close(law, &tree::leaves(&module.backward_input(params, saved, &dy)), &tree::leaves(&dx))?;
     tree::same_paths(params, &dp).map_err(|error| failed("gradients are like the parameters", error))
-}
-
-fn copy<T: Tree>(tree: &T) -> T {
-    tree::map(tree, Clone::clone)
 }
 
 /// The floating-point leaves as one vector.

@@ -46,7 +46,7 @@ impl<P: Tree, X: Tree, Y: Tree> AutoModule<P, X, Y> {
 
 impl<P: Tree, X, Y> Clone for AutoModule<P, X, Y> {
     fn clone(&self) -> Self {
-        AutoModule { name: self.name, params: copy(&self.params), function: self.function.clone() }
+        AutoModule { name: self.name, params: tree::copy(&self.params), function: self.function.clone() }
     }
 }
 
@@ -54,10 +54,6 @@ impl<P, X, Y> fmt::Debug for AutoModule<P, X, Y> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AutoModule({})", self.name)
     }
-}
-
-fn copy<T: Tree>(tree: &T) -> T {
-    tree::map(tree, Clone::clone)
 }
 
 impl<P: Tree, X: Tree, Y: Tree> Module for AutoModule<P, X, Y> {
@@ -73,17 +69,17 @@ impl<P: Tree, X: Tree, Y: Tree> Module for AutoModule<P, X, Y> {
 
     /// Those it was made with.
     fn params(&self, _: &mut Rng) -> P {
-        copy(&self.params)
+        tree::copy(&self.params)
     }
 
     fn state(&self) {}
 
     fn forward(&self, params: &P, (): &(), input: &X, _: &mut Ctx) -> (Y, X, ()) {
-        ((self.function)(params, input), copy(input), ())
+        ((self.function)(params, input), tree::copy(input), ())
     }
 
     fn backward(&self, params: &P, input: &X, dy: &Y) -> (P, X) {
-        let at = (copy(params), copy(input));
+        let at = (tree::copy(params), tree::copy(input));
         gradient(&at, |(params, input)| (self.function)(params, input), dy)
             .unwrap_or_else(|error| error.context(self.name).raise())
     }
@@ -169,7 +165,7 @@ impl<X: Tree, T: Tree> Criterion for AutoCriterion<X, T> {
     }
 
     fn forward(&self, input: &X, target: &T) -> (Tensor, (X, T)) {
-        ((self.function)(input, target), (copy(input), copy(target)))
+        ((self.function)(input, target), (tree::copy(input), tree::copy(target)))
     }
 
     fn backward(&self, (input, target): &(X, T), dl: &Tensor) -> X {

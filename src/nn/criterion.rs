@@ -93,7 +93,7 @@ pub fn criterion_function<C: Criterion>(
 /// Applies a criterion so that its gradient is its own `backward`.
 #[track_caller]
 pub fn apply<C: Criterion>(criterion: &Arc<C>, input: &C::Input, target: &C::Target) -> Tensor {
-    let argument = (tree::map(input, Clone::clone), tree::map(target, Clone::clone));
+    let argument = (tree::copy(input), tree::copy(target));
     apply_rules(&Arc::new(Rule(criterion.clone())), &argument)
 }
 

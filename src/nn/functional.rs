@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::module::{Ctx, Mode, Module};
 use crate::autodiff::custom::{Rules, apply_rules, cotangents};
 use crate::ops::InputSet;
-use retrograd::{Result, Rng, Tensor, Tree, stop_gradient, tree};
+use retrograd::{Result, Rng, Tensor, stop_gradient, tree};
 
 /// A layer as a function `f(params, input)`, and its first parameters. The function is used inside `grad` like any
 /// other; its gradient is the layer's own.
@@ -80,14 +80,10 @@ pub fn apply<M: Module>(
     ctx: &mut Ctx,
 ) -> (M::Output, M::State) {
     let rules = Arc::new(Layer { module: module.clone(), mode: ctx.mode });
-    let argument = (copy(params), copy(state), copy(input), ctx.rng.clone());
+    let argument = (tree::copy(params), tree::copy(state), tree::copy(input), ctx.rng.clone());
     let (output, state, rng) = apply_rules(&rules, &argument);
     ctx.rng = rng;
     (output, tree::map(&state, stop_gradient))
-}
-
-fn copy<T: Tree>(tree: &T) -> T {
-    tree::map(tree, Clone::clone)
 }
 
 /// A layer in one mode, as a function with its own derivative.
@@ -113,7 +109,7 @@ impl<M: Module> Rules for Layer<M> {
     fn forward(&self, (params, state, input, rng): &Self::Argument) -> (Self::Output, Self::Saved) {
         let mut ctx = Ctx { mode: self.mode, rng: rng.clone() };
         let (output, saved, next) = self.module.forward(params, state, input, &mut ctx);
-        ((output, next, ctx.rng), (copy(params), saved, copy(state), rng.clone()))
+        ((output, next, ctx.rng), (tree::copy(params), saved, tree::copy(state), rng.clone()))
     }
 
     fn backward(

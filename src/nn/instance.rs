@@ -40,10 +40,6 @@ pub struct Instance<M: Module> {
     saved: Option<M::Saved>,
 }
 
-fn copy<T: Tree>(tree: &T) -> T {
-    tree::map(tree, Clone::clone)
-}
-
 fn zeros<T: Tree>(tree: &T) -> T {
     tree::map(tree, retrograd::Tensor::zeros_like)
 }
@@ -63,11 +59,11 @@ impl<M: Module> Clone for Instance<M> {
     fn clone(&self) -> Self {
         Instance {
             module: self.module.clone(),
-            params: copy(&self.params),
-            grads: copy(&self.grads),
-            state: copy(&self.state),
+            params: tree::copy(&self.params),
+            grads: tree::copy(&self.grads),
+            state: tree::copy(&self.state),
             ctx: self.ctx.clone(),
-            saved: self.saved.as_ref().map(copy),
+            saved: self.saved.as_ref().map(tree::copy),
         }
     }
 }
@@ -196,7 +192,11 @@ impl<M: Module> Instance<M> {
     /// If the file cannot be written.
     #[track_caller]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let kept = Kept { params: copy(&self.params), grads: copy(&self.grads), state: copy(&self.state) };
+        let kept = Kept {
+            params: tree::copy(&self.params),
+            grads: tree::copy(&self.grads),
+            state: tree::copy(&self.state),
+        };
         io::save_with(path, &kept, [(LAYER, self.module.name())])
     }
 
@@ -243,7 +243,11 @@ impl<M: Module> Instance<M> {
     }
 
     fn take(&mut self, archive: &Archive) -> Result<()> {
-        let like = Kept { params: copy(&self.params), grads: copy(&self.grads), state: copy(&self.state) };
+        let like = Kept {
+            params: tree::copy(&self.params),
+            grads: tree::copy(&self.grads),
+            state: tree::copy(&self.state),
+        };
         let Kept { params, grads, state } = archive.load(&like)?;
         (self.params, self.grads, self.state, self.saved) = (params, grads, state, None);
         Ok(())
@@ -255,7 +259,7 @@ impl<M: Module> Instance<M> {
         &self,
     ) -> impl Fn(&M::Params, &M::Input) -> M::Output + Clone + Send + Sync + 'static + use<M> {
         let module = self.module.clone();
-        let (state, ctx) = (Arc::new(copy(&self.state)), self.ctx.clone());
+        let (state, ctx) = (Arc::new(tree::copy(&self.state)), self.ctx.clone());
         move |params: &M::Params, input: &M::Input| {
             M::apply(&module, params, &state, input, &mut ctx.clone()).0
         }

@@ -178,7 +178,7 @@ where
 
 /// The same tensors in a second tree.
 fn handles<T: Tree>(tree: &T) -> T {
-    retrograd::tree::map(tree, Clone::clone)
+    retrograd::tree::copy(tree)
 }
 
 /// The steps of a [`Minimizer`], which evaluates the gradient several times in each: gradient, method, parameters and

@@ -134,6 +134,11 @@ pub fn map<T: Tree>(tree: &T, f: impl FnMut(&Tensor) -> Tensor) -> T {
     tree.walk(&mut Map(f))
 }
 
+/// The same tree, its leaves shared: a copy where the type of the tree is not known to be `Clone`.
+pub fn copy<T: Tree>(tree: &T) -> T {
+    map(tree, Clone::clone)
+}
+
 /// Leaves of the same place in two trees put together. Where the second tree has another structure, the result's
 /// leaves are invalid and carry the error.
 ///

@@ -225,10 +225,10 @@ pub(crate) fn hold<M: Module>(
     });
     let by_hand = module.backward(&params, &saved, &dy);
     hold_gradients::<M>(row, &params, &by_hand, places, &name);
-    let floats = |x: &M::Input| tree::map(x, Clone::clone);
+    let floats = |x: &M::Input| tree::copy(x);
     let f = |(p, x): &(M::Params, M::Input)| M::apply(&module, p, &state, x, &mut ctx()).0;
     if tree::leaves(input).iter().all(|x| x.dtype().is_float()) {
-        let at = (tree::map(&params, Clone::clone), floats(input));
+        let at = (tree::copy(&params), floats(input));
         let (_, pull) = vjp(f).call(&at, ()).expect("a pull-back");
         hold_gradients::<M>(row, &params, &pull.call(&dy).expect("gradients"), places, &name);
     }

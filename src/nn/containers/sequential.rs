@@ -122,7 +122,7 @@ impl<X: Tree, Y: Tree> Module for Sequential<X, Y> {
 
     fn forward(&self, params: &Parts, state: &Parts, input: &X, ctx: &mut Ctx) -> (Y, Parts, Parts) {
         super::same_length("Sequential", &self.layers, params, state);
-        let mut x = AnyTree::new(tree::map(input, Clone::clone));
+        let mut x = AnyTree::new(tree::copy(input));
         let (mut saved, mut next) = (Vec::new(), Vec::new());
         for ((layer, params), state) in self.layers.iter().zip(params).zip(state) {
             let (y, kept, changed) = layer.forward(params, state, &x, ctx);
@@ -134,7 +134,7 @@ impl<X: Tree, Y: Tree> Module for Sequential<X, Y> {
     }
 
     fn backward(&self, params: &Parts, saved: &Parts, dy: &Y) -> (Parts, X) {
-        let (grads, dx) = self.backward_to(0, params, saved, AnyTree::new(tree::map(dy, Clone::clone)));
+        let (grads, dx) = self.backward_to(0, params, saved, AnyTree::new(tree::copy(dy)));
         (grads, opened(dx))
     }
 
@@ -142,14 +142,14 @@ impl<X: Tree, Y: Tree> Module for Sequential<X, Y> {
         let Some(first) = params.iter().position(|params| tree::leaf_count(params) > 0) else {
             return params.clone();
         };
-        let dy = AnyTree::new(tree::map(dy, Clone::clone));
+        let dy = AnyTree::new(tree::copy(dy));
         let (mut grads, dx) = self.backward_to(first + 1, params, saved, dy);
         grads[first] = self.layers[first].backward_params(&params[first], &saved[first], &dx);
         grads
     }
 
     fn backward_input(&self, params: &Parts, saved: &Parts, dy: &Y) -> X {
-        let mut dx = AnyTree::new(tree::map(dy, Clone::clone));
+        let mut dx = AnyTree::new(tree::copy(dy));
         for ((layer, params), saved) in self.layers.iter().zip(params).zip(saved).rev() {
             dx = layer.backward_input(params, saved, &dx);
         }
@@ -163,7 +163,7 @@ impl<X: Tree, Y: Tree> Module for Sequential<X, Y> {
     /// Each layer is a function with its own derivative.
     fn apply(this: &Arc<Self>, params: &Parts, state: &Parts, input: &X, ctx: &mut Ctx) -> (Y, Parts) {
         super::same_length("Sequential", &this.layers, params, state);
-        let mut x = AnyTree::new(tree::map(input, Clone::clone));
+        let mut x = AnyTree::new(tree::copy(input));
         let mut next = Vec::new();
         for ((layer, params), state) in this.layers.iter().zip(params).zip(state) {
             let (y, changed) = layer.apply(params, state, &x, ctx);

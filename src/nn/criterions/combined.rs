@@ -190,8 +190,8 @@ impl<X: Tree, Y: Tree> Criterion for MultiCriterion<X, Y> {
 
     fn forward(&self, input: &X, target: &Y) -> (Tensor, (AnyTree, Vec<AnyTree>)) {
         let zeros = AnyTree::new(tree::map(input, Tensor::zeros_like));
-        let input = AnyTree::new(tree::map(input, Clone::clone));
-        let target = AnyTree::new(tree::map(target, Clone::clone));
+        let input = AnyTree::new(tree::copy(input));
+        let target = AnyTree::new(tree::copy(target));
         let parts = self.criterions.iter().map(|(criterion, weight)| {
             let (loss, saved) = criterion.forward(&input, &target);
             (loss * *weight, saved)

@@ -89,7 +89,7 @@ impl Tree for AnyTree {
 
 impl Clone for AnyTree {
     fn clone(&self) -> AnyTree {
-        super::map(self, Clone::clone)
+        super::copy(self)
     }
 }
 

@@ -436,7 +436,7 @@ impl<U: RecurrentUnit> Module for Recurrent<U> {
             Err(invalid) => return self.refused(invalid, state.is_some()),
         };
         let first = match state {
-            Some(state) if batched => tree::map(state, Clone::clone),
+            Some(state) if batched => tree::copy(state),
             Some(state) => tree::map(state, |s| s.unsqueeze(1)),
             None => self.zero_state(&x),
         };

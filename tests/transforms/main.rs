@@ -1,11 +1,12 @@
 //! How the transforms behave: nesting, closures, threads, control flow, arity, lifetime, batches.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod custom;
+
 use std::sync::{Mutex, RwLock};
 
 use retrograd::{
-    Error, Mode, Result, Rng, Tensor, Tree, custom_vjp, grad, grad_only, gradcheck, hessian, hessian_blocks,
-    hvp, jacobian, jvp, manual_seed, stop_gradient, tree, vjp, vmap,
+    Error, Mode, Result, Rng, Tensor, Tree, grad, grad_only, gradcheck, hessian, hessian_blocks, hvp,
+    jacobian, jvp, manual_seed, stop_gradient, tree, vjp, vmap,
 };
 
 fn number(x: f64) -> Tensor {
@@ -501,53 +502,6 @@ fn stopped_gradients_are_constants_in_both_modes_and_all_orders() -> Result<()> 
     Ok(())
 }
 
-/// `x^3`, claiming a derivative of `5 x^2`, so that what comes out shows which rule was used.
-fn claimed(x: &Tensor) -> Tensor {
-    custom_vjp(|x: &Tensor| (x.pow(3.0), x.clone()), |x: &Tensor, dy: &Tensor| x.square() * dy * 5.0).call(x)
-}
-
-#[test]
-fn custom_rules_hold_under_every_nesting() -> Result<()> {
-    let x = Tensor::from([1.0, 2.0]);
-    let loss = |x: &Tensor| claimed(x).sum();
-    assert_eq!(values(&grad_only(loss).call(&x, ())?), [5.0, 20.0]);
-    // Second derivatives come from the backward function: d/dx 5 x^2.
-    let second = grad_only(|x: &Tensor| grad_only(loss).call(x, ()).map(|dx| dx.sum())).call(&x, ())?;
-    assert_eq!(values(&second), [10.0, 20.0]);
-    let third = |x: &Tensor| grad_only(claimed).call(x, ());
-    let third = grad_only(|x: &Tensor| grad_only(third).call(x, ())).call(&number(2.0), ())?;
-    assert_eq!(third.item::<f64>()?, 10.0);
-    // In vmap in grad, and grad in vmap, the custom function batched.
-    let mapped = |x: &Tensor| vmap(claimed).call(x, ()).map(|y| y.sum());
-    assert_eq!(values(&grad_only(mapped).call(&x, ())?), [5.0, 20.0]);
-    let each = vmap(|x: &Tensor| grad_only(claimed).call(x, ())).call(&x, ())?;
-    assert_eq!(values(&each), [5.0, 20.0]);
-    let twice = |x: &Tensor| vmap(|x: &Tensor| grad_only(claimed).call(x, ())).call(x, ()).map(|dx| dx.sum());
-    assert_eq!(values(&grad_only(twice).call(&x, ())?), [10.0, 20.0]);
-    Ok(())
-}
-
-#[test]
-fn custom_rules_take_and_give_trees() -> Result<()> {
-    let scaled = custom_vjp(
-        |(x, a): &(Tensor, Tensor)| ((x * a, a + 1.0), (x.clone(), a.clone())),
-        |(x, a): &(Tensor, Tensor), (dy, dz): &(Tensor, Tensor)| (dy * a, (dy * x).sum() + dz),
-    );
-    let loss = |p: &(Tensor, Tensor)| {
-        let (y, z) = scaled.call(p);
-        y.sum() * z
-    };
-    let p = (Tensor::from([1.0, 2.0]), number(3.0));
-    let (dx, da) = grad_only(loss).call(&p, ())?;
-    // y.sum() = 9, z = 4: dx = 4 a, da = 4 (1 + 2) + 9.
-    assert_eq!((values(&dx), values(&da)), (vec![12.0, 12.0], vec![21.0]));
-    // 3 a (1 + a) at a = 1: 3 + 6 a.
-    let batch = (Tensor::ones([2, 3]).f64(), Tensor::ones([2]).f64());
-    let each = vmap(|p: &(Tensor, Tensor)| grad_only(loss).call(p, ())).call(&batch, ())?;
-    assert_eq!(values(&each.1), [9.0, 9.0]);
-    Ok(())
-}
-
 #[test]
 fn integers_ride_along_in_forward_mode() -> Result<()> {
     let index = Tensor::from([2i64, 0]);
@@ -567,40 +521,5 @@ fn the_gradient_of_a_product_over_all_axes_of_the_greatest_rank_is_right() -> Re
         let dx = grad_only(product).call(&x, ())?;
         assert_close(&dx, &(x.prod_keepdim(axes) / &x));
     }
-    Ok(())
-}
-
-#[test]
-fn a_custom_function_runs_once_a_call_and_may_branch_on_values() -> Result<()> {
-    static RUNS: AtomicUsize = AtomicUsize::new(0);
-    let f = custom_vjp(
-        |x: &Tensor| {
-            RUNS.fetch_add(1, Ordering::Relaxed);
-            let positive = x.item::<f64>().is_ok_and(|x| x > 0.0);
-            (if positive { x * 2.0 } else { x * 3.0 }, ())
-        },
-        |(): &(), dy: &Tensor| dy * 5.0,
-    );
-    let (dx, y) = grad(|x: &Tensor| f.call(x)).call(&Tensor::from(-1.0), ())?;
-    assert_eq!((y.item::<f64>()?, dx.item::<f64>()?), (-3.0, 5.0));
-    assert_eq!(RUNS.load(Ordering::Relaxed), 1);
-    Ok(())
-}
-
-#[test]
-fn a_gradient_of_ones_own_has_the_forward_mode_that_agrees_with_it() -> Result<()> {
-    // Rounding that lets the gradient through: forward mode follows the gradient, not the function.
-    let round = custom_vjp(|x: &Tensor| ((x + 0.5).floor(), ()), |_: &(), dy: &Tensor| dy.clone());
-    let f = |x: &Tensor| round.call(x).square().sum();
-    let (x, dx) = (Tensor::from([2.6, -1.2]), Tensor::from([1.0, 10.0]));
-    let (_, along) = jvp(f).call(&x, &dx, ())?;
-    assert_eq!(along.item::<f64>()?, 2.0 * 3.0 - 2.0 * 10.0);
-    let exp = |x: &Tensor| {
-        custom_vjp(|x: &Tensor| (x.exp(), x.exp()), |y: &Tensor, dy: &Tensor| y * dy).call(x).sum()
-    };
-    let h = hessian(exp).call(&x, ())?;
-    assert!(h.diagonal(0, 0, 1).allclose(&x.exp(), 1e-12, 0.0)?);
-    let j = jacobian(exp).mode(Mode::Forward).call(&x, ())?;
-    assert!(j.allclose(&x.exp(), 1e-12, 0.0)?);
     Ok(())
 }
