@@ -127,12 +127,12 @@ impl Error {
     /// that is invalid itself is returned instead, since its error came first.
     ///
     /// ```
-    /// use retrograd::{Error, ErrorKind, Tensor};
+    /// use retrograd::{Error, ErrorKind, INFER, Tensor};
     ///
     /// #[track_caller]
     /// fn halves(x: &Tensor) -> Tensor {
     ///     if x.error().is_some() || x.numel() % 2 == 0 {
-    ///         return x.reshape([2, -1]);
+    ///         return x.reshape([2, INFER]);
     ///     }
     ///     let message = format!("an even number of elements has halves, got {}", x.numel());
     ///     Error::new(ErrorKind::Shape, message).help("pad it with `pad`").refuse("halves", &[x])
