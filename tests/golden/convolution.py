@@ -314,6 +314,14 @@ def resampled(size, mode):
             if mode in ("nearest", "nearest_exact"):
                 w[int((i + (0.5 if mode == "nearest_exact" else 0.0)) * n / out), i] = 1
                 continue
+            if mode.startswith("cubic"):
+                at = (i + 0.5) * n / out - 0.5 if mode == "cubic" else i * (n - 1) / max(out - 1, 1)
+                for place in range(int(np.floor(at)) - 1, int(np.floor(at)) + 3):
+                    d = abs(at - place)
+                    near = 1.25 * d**3 - 2.25 * d**2 + 1
+                    far = -0.75 * (d**3 - 5 * d**2 + 8 * d - 4)
+                    w[min(max(place, 0), n - 1), i] += near if d < 1 else far
+                continue
             if mode == "linear":
                 at = min(max((i + 0.5) * n / out - 0.5, 0.0), n - 1)
             else:
@@ -332,7 +340,7 @@ def resampled(size, mode):
 
 
 def resolution():
-    modes = ("nearest", "nearest_exact", "linear", "linear_aligned")
+    modes = ("nearest", "nearest_exact", "linear", "linear_aligned", "cubic", "cubic_aligned")
     for mode in modes:
         for shape, size in (((1, 2, 4), (7,)), ((2, 1, 3, 4), (6, 4)), ((1, 2, 5, 4), (3, 6)), ((1, 1, 2, 3, 2), (4, 2, 3))):
             x, f = random("interpolate", shape), resampled(size, mode)

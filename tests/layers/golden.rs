@@ -227,8 +227,8 @@ fn resampled(row: &Row) -> Option<Held> {
     use retrograd::Resampling;
     let mode = match (row.text("mode"), row.flag("align_corners")) {
         (Some("nearest") | None, _) => Resampling::Nearest,
-        // Cubic interpolation is not built.
-        (Some("bicubic"), _) => return None,
+        (Some("bicubic"), Some(true)) => Resampling::CubicAligned,
+        (Some("bicubic"), _) => Resampling::Cubic,
         (_, Some(true)) => Resampling::LinearAligned,
         _ => Resampling::Linear,
     };
@@ -246,9 +246,26 @@ fn resampled(row: &Row) -> Option<Held> {
     })
 }
 
+fn patches(row: &Row) -> Option<Held> {
+    let lengths = |option| row.lengths::<2>(option);
+    let kernel = lengths("kernel_size")?;
+    let each = |option, default| lengths(option).unwrap_or([default; 2]);
+    let [stride, padding, dilation] = [each("stride", 1), each("padding", 0), each("dilation", 1)];
+    Some(match row.layer.as_str() {
+        "Unfold" => row.hold(&Unfold::new(kernel).stride(stride).padding(padding).dilation(dilation)),
+        "Fold" => row.hold(&Fold::new(lengths("output_size")?, kernel).stride(stride).padding(padding)),
+        _ => return None,
+    })
+}
+
+#[test]
+fn columns_are_those_of_pytorch() {
+    assert_eq!(hold_all("resampling", patches), 3);
+}
+
 #[test]
 fn resampling_is_that_of_pytorch() {
-    assert_eq!(hold_all("resampling", resampled), 29);
+    assert_eq!(hold_all("resampling", resampled), 35);
     let pixels = |row: &Row| match row.layer.as_str() {
         "PixelShuffle" => Some(row.hold(&PixelShuffle::new(row.whole("upscale_factor")? as usize))),
         "PixelUnshuffle" => Some(row.hold(&PixelUnshuffle::new(row.whole("downscale_factor")? as usize))),
@@ -269,6 +286,17 @@ fn pairs(row: &Row) -> Option<Held> {
                 .scale_grad_by_freq(row.flag("scale_grad_by_freq").unwrap_or(false));
             row.hold(&row.whole("padding_idx").into_iter().fold(layer, Embedding::padding_idx))
         }
+        "EmbeddingBag" => {
+            let mode = match row.text("mode")? {
+                "sum" => BagMode::Sum,
+                "max" => BagMode::Max,
+                _ => BagMode::Mean,
+            };
+            let layer = EmbeddingBag::new(size("num_embeddings")?, size("embedding_dim")?).mode(mode);
+            let layer = row.whole("padding_idx").into_iter().fold(layer, EmbeddingBag::padding_idx);
+            let input = BagInput::new(&row.input(0));
+            row.hold_at(&layer, &BagInput { offsets: row.inputs.get(1).map(|_| row.input(1)), ..input })
+        }
         "CosineSimilarity" => row.hold_two(
             &CosineSimilarity::new()
                 .dim(row.whole("dim").unwrap_or(1))
@@ -286,5 +314,5 @@ fn pairs(row: &Row) -> Option<Held> {
 
 #[test]
 fn tables_products_and_distances_are_those_of_pytorch() {
-    assert_eq!(hold_all("linear", pairs), 19);
+    assert_eq!(hold_all("linear", pairs), 24);
 }

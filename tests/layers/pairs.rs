@@ -21,6 +21,48 @@ fn tables_have_the_derived_gradient() -> Result<()> {
 }
 
 #[test]
+fn bags_have_the_derived_gradient() -> Result<()> {
+    let bags = BagInput::new(&Tensor::from([[0i64, 2, 3], [3, 1, 0]]));
+    let offsets = BagInput::with_offsets(&Tensor::from([3i64, 0, 2]), &Tensor::from([0i64, 2, 2]));
+    for mode in [BagMode::Sum, BagMode::Mean, BagMode::Max] {
+        for input in [&bags, &offsets] {
+            holds(&EmbeddingBag::new(4, 3).mode(mode), input)?;
+            holds(&EmbeddingBag::new(5, 3).mode(mode).padding_idx(-2), input)?;
+        }
+    }
+    for mut input in [bags, offsets] {
+        input.per_sample_weights =
+            Some(normal(&input.input.shape()[..].iter().map(|&n| n as usize).collect::<Vec<_>>()));
+        holds(&EmbeddingBag::new(4, 3).mode(BagMode::Sum), &input)?;
+        holds(&EmbeddingBag::new(4, 3).mode(BagMode::Sum).padding_idx(0), &input)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn bags_that_do_not_fit_are_refused() {
+    let message = |layer: EmbeddingBag, input: BagInput| {
+        check::module(layer, &input, Mode::Eval).unwrap_err().to_string()
+    };
+    let index = Tensor::from([1i64, 2]);
+    let bag = || EmbeddingBag::new(3, 2);
+    let text = message(bag(), BagInput::new(&index));
+    assert!(text.contains("EmbeddingBag: an input [2] without offsets"), "{text}");
+    assert!(text.contains("help: expected [bags, length], or [n] with offsets [bags]"), "{text}");
+    let text = message(bag(), BagInput::with_offsets(&index, &Tensor::from([1i64])));
+    assert!(text.contains("index"), "what comes before the first bag: {text}");
+    let weighed = BagInput {
+        per_sample_weights: Some(normal(&[2])),
+        ..BagInput::with_offsets(&index, &Tensor::from([0i64]))
+    };
+    let text = message(bag(), weighed.clone());
+    assert!(text.contains("per_sample_weights belong to a sum, not to Mean"), "{text}");
+    let text =
+        message(bag().mode(BagMode::Sum), BagInput { per_sample_weights: Some(normal(&[3])), ..weighed });
+    assert!(text.contains("per_sample_weights [3] for an input [2]"), "{text}");
+}
+
+#[test]
 fn rows_that_are_not_named_and_the_paddings_get_no_gradient() -> Result<()> {
     let layer = Embedding::new(4, 2).padding_idx(-3);
     let params = layer.params(&mut Rng::seed(1));

@@ -5,8 +5,14 @@ use retrograd::{Resampling, Result, check};
 use crate::nn::*;
 use crate::{holds, normal};
 
-const MODES: [Resampling; 4] =
-    [Resampling::Nearest, Resampling::NearestExact, Resampling::Linear, Resampling::LinearAligned];
+const MODES: [Resampling; 6] = [
+    Resampling::Nearest,
+    Resampling::NearestExact,
+    Resampling::Linear,
+    Resampling::LinearAligned,
+    Resampling::Cubic,
+    Resampling::CubicAligned,
+];
 
 #[test]
 fn resampling_has_the_derived_gradient() -> Result<()> {
@@ -16,6 +22,15 @@ fn resampling_has_the_derived_gradient() -> Result<()> {
         holds(&Upsample::to([5, 2]).mode(mode), &normal(&[2, 1, 2, 3]))?;
     }
     holds(&Upsample::to([2, 1, 3]).mode(Resampling::Linear), &normal(&[1, 1, 1, 2, 2]))
+}
+
+#[test]
+fn columns_have_the_derived_gradient() -> Result<()> {
+    holds(&Unfold::new([2]), &normal(&[2, 3, 4]))?;
+    holds(&Unfold::new([2, 3]).stride(2).padding([1, 2]).dilation([2, 1]), &normal(&[1, 2, 5, 4]))?;
+    holds(&Unfold::new([1, 2, 2]), &normal(&[1, 2, 2, 3, 2]))?;
+    holds(&Fold::new([4], [2]), &normal(&[2, 6, 3]))?;
+    holds(&Fold::new([5, 4], [2, 3]).stride(2).padding([1, 2]).dilation([2, 1]), &normal(&[1, 12, 9]))
 }
 
 #[test]

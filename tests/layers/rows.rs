@@ -25,7 +25,7 @@ pub(crate) struct Row {
     train: Option<bool>,
     #[serde(default)]
     params: BTreeMap<String, Stored>,
-    inputs: Vec<Stored>,
+    pub(crate) inputs: Vec<Stored>,
     outputs: Vec<Stored>,
     #[serde(default)]
     w: Vec<Option<Values>>,
@@ -108,7 +108,8 @@ impl Row {
         self.hold_at(layer, &(self.input(0), self.input(1)))
     }
 
-    fn hold_at<M: Module>(&self, layer: &M, input: &M::Input) -> Held {
+    /// Holds a layer to the row, at an input of any kind.
+    pub(crate) fn hold_at<M: Module>(&self, layer: &M, input: &M::Input) -> Held {
         let mut wrong = Vec::new();
         let mut compared = |what: &str, got: &Tensor, like: &Stored, want: &Values| {
             if let Err(difference) = compare(got, like, want, self.tolerance()) {

@@ -46,10 +46,17 @@ pub(crate) const UNARY: &[(&str, Unary)] = &[
     ("im2col", |x| each(|pool| x.im2col(pool))),
     ("col2im", |x| each(|pool| x.col2im([2, 2], pool))),
     ("interpolate", |x| {
-        [Resampling::Nearest, Resampling::NearestExact, Resampling::Linear, Resampling::LinearAligned]
-            .into_iter()
-            .flat_map(|mode| [x.interpolate(5, mode), x.interpolate([0], mode), x.interpolate([2, 1], mode)])
-            .collect()
+        [
+            Resampling::Nearest,
+            Resampling::NearestExact,
+            Resampling::Linear,
+            Resampling::LinearAligned,
+            Resampling::Cubic,
+            Resampling::CubicAligned,
+        ]
+        .into_iter()
+        .flat_map(|mode| [x.interpolate(5, mode), x.interpolate([0], mode), x.interpolate([2, 1], mode)])
+        .collect()
     }),
     ("upsample", |x| [1, 3, 0, usize::MAX].map(|factor| x.upsample(factor, Resampling::Linear)).into()),
 ];

@@ -71,7 +71,7 @@ impl Embedding {
     }
 
     /// The padding's row, or why there is none.
-    fn padding(&self) -> Result<Option<usize>, Error> {
+    pub(super) fn padding(&self) -> Result<Option<usize>, Error> {
         let Some(index) = self.padding_idx else { return Ok(None) };
         let at = if index < 0 { self.rows.checked_add_signed(index) } else { usize::try_from(index).ok() };
         match at.filter(|&at| at < self.rows) {

@@ -7,10 +7,10 @@ use retrograd::{Error, Resampling, Shape, Tensor};
 /// Images `[batch, channels, ..]` at another resolution: with given lengths after the first two axes, or with lengths a
 /// factor times as great.
 ///
-/// Gradient: each element gets what it gave: the sum of its copies' `dy`, or of its shares in linear interpolation; the
-/// input's shape is kept.
+/// Gradient: each element gets what it gave: the sum of its copies' `dy`, or of its shares in linear or cubic
+/// interpolation; the input's shape is kept.
 ///
-/// PyTorch: `torch.nn.Upsample`, `UpsamplingNearest2d`, `UpsamplingBilinear2d`. Torch: `nn.SpatialUpSamplingNearest`,
+/// PyTorch: `torch.nn.Upsample` (of its `bicubic`, [`Resampling::Cubic`] of any number of axes), `UpsamplingNearest2d`, `UpsamplingBilinear2d`. Torch: `nn.SpatialUpSamplingNearest`,
 /// `nn.SpatialUpSamplingBilinear`.
 ///
 /// ```
@@ -139,37 +139,52 @@ impl Axis {
 
     /// Where output position `i` lies among those of the input.
     fn at(&self, i: usize) -> f64 {
-        let i = i as f64;
         match self.mode {
-            Resampling::Nearest => i * self.step,
-            Resampling::NearestExact => (i + 0.5) * self.step,
-            Resampling::LinearAligned if self.outputs == 1 => 0.0,
-            Resampling::LinearAligned => i * (self.inputs - 1) as f64 / (self.outputs - 1) as f64,
-            _ => ((i + 0.5) * self.step - 0.5).max(0.0),
+            Resampling::LinearAligned | Resampling::CubicAligned if self.outputs == 1 => 0.0,
+            Resampling::LinearAligned | Resampling::CubicAligned => {
+                i as f64 * (self.inputs - 1) as f64 / (self.outputs - 1) as f64
+            }
+            _ => (i as f64 + 0.5) * self.step - 0.5,
         }
     }
 
-    /// The input position at or before each output position, that after it, and how much the second counts.
-    fn neighbours(&self) -> (Tensor, Tensor, Vec<f64>) {
-        let last = self.inputs - 1;
-        let lower = |i: usize| match self.mode {
+    /// The input position that an output position copies.
+    fn nearest(&self, i: usize) -> i64 {
+        let at = match self.mode {
             // In whole numbers, where a rounding could yield the one before.
             Resampling::Nearest if self.fits() => i * self.inputs / self.outputs,
-            Resampling::NearestExact if self.fits() => (2 * i + 1) * self.inputs / (2 * self.outputs),
-            _ => (self.at(i) as usize).min(last),
+            Resampling::Nearest => (i as f64 * self.step) as usize,
+            _ if self.fits() => (2 * i + 1) * self.inputs / (2 * self.outputs),
+            _ => ((i as f64 + 0.5) * self.step) as usize,
         };
-        let first: Vec<i64> = (0..self.outputs).map(|i| lower(i) as i64).collect();
-        let second: Vec<i64> = (0..self.outputs).map(|i| (lower(i) + 1).min(last) as i64).collect();
-        let share = (0..self.outputs).map(|i| (self.at(i) - lower(i) as f64).min(1.0)).collect();
-        (Tensor::from(first), Tensor::from(second), share)
+        at.min(self.inputs - 1) as i64
     }
 
-    /// How much the second neighbour counts, along an axis of a tensor like `x`; `None` where the first is all.
-    fn share(&self, share: Vec<f64>, x: &Tensor, at: usize) -> Option<Tensor> {
-        let linear = matches!(self.mode, Resampling::Linear | Resampling::LinearAligned);
+    /// What every output position is the weighted sum of: input positions, and weights that an axis of a tensor like `x`
+    /// can be multiplied with, where not all are 1.
+    fn taps(&self, x: &Tensor, at: usize) -> Vec<(Tensor, Option<Tensor>)> {
         let mut column = vec![1; shape_of(x).rank()];
         column[at] = self.outputs;
-        linear.then(|| Tensor::from_vec(share, column).to_dtype(x.dtype()))
+        let tap = |offset: i32, weight: fn(f64) -> f64| {
+            let last = (self.inputs - 1) as f64;
+            let place = |i| (self.at(i).floor() + f64::from(offset)).clamp(0.0, last) as i64;
+            let weight = |i| weight((self.at(i) - self.at(i).floor() - f64::from(offset)).abs());
+            let weights = Tensor::from_vec((0..self.outputs).map(weight).collect(), &column[..]);
+            let places: Vec<i64> = (0..self.outputs).map(place).collect();
+            (Tensor::from(places), Some(weights.to_dtype(x.dtype())))
+        };
+        match self.mode {
+            Resampling::Cubic | Resampling::CubicAligned => {
+                (-1..3).map(|offset| tap(offset, cubic)).collect()
+            }
+            Resampling::Linear | Resampling::LinearAligned => {
+                (0..2).map(|offset| tap(offset, |distance| 1.0 - distance)).collect()
+            }
+            _ => {
+                let places: Vec<i64> = (0..self.outputs).map(|i| self.nearest(i)).collect();
+                vec![(Tensor::from(places), None)]
+            }
+        }
     }
 
     fn resampled(&self, x: &Tensor, at: usize) -> Tensor {
@@ -179,12 +194,11 @@ impl Axis {
             dims.insert(at + 1, times);
             return x.unsqueeze(axis + 1).broadcast_to(dims).flatten(axis, axis + 1);
         }
-        let (first, second, share) = self.neighbours();
-        let before = x.index_select(axis, &first);
-        match self.share(share, x, at) {
-            Some(share) => &before + (x.index_select(axis, &second) - &before) * share,
-            None => before,
-        }
+        let part = |(places, weights): (Tensor, Option<Tensor>)| {
+            let part = x.index_select(axis, &places);
+            weights.map_or(part.clone(), |weights| part * weights)
+        };
+        self.taps(x, at).into_iter().map(part).reduce(|sum, part| sum + part).expect("one tap or more")
     }
 
     fn gathered_back(&self, dy: &Tensor, at: usize) -> Tensor {
@@ -195,15 +209,17 @@ impl Axis {
         let mut dims = shape_of(dy).to_vec();
         dims[at] = self.inputs;
         let zeros = Tensor::zeros(dims).to_dtype(dy.dtype());
-        let (first, second, share) = self.neighbours();
-        match self.share(share, dy, at) {
-            Some(share) => {
-                let after = dy * share;
-                zeros.index_add(axis, &first, &(dy - &after)).index_add(axis, &second, &after)
-            }
-            None => zeros.index_add(axis, &first, dy),
-        }
+        self.taps(dy, at).into_iter().fold(zeros, |dx, (places, weights)| {
+            let part = weights.map_or(dy.clone(), |weights| dy * weights);
+            dx.index_add(axis, &places, &part)
+        })
     }
+}
+
+/// How much an element counts at a distance below 2 (Keys' cubic convolution with `a = -3/4`).
+fn cubic(d: f64) -> f64 {
+    const A: f64 = -0.75;
+    if d < 1.0 { ((A + 2.0) * d - (A + 3.0)) * d * d + 1.0 } else { A * (((d - 5.0) * d + 8.0) * d - 4.0) }
 }
 
 impl Function for Upsample {

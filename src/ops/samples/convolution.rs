@@ -174,6 +174,8 @@ fn images() -> Vec<Sample> {
         }),
         row("interpolate", image(), |x| x[0].interpolate([5, 3], Resampling::Linear)),
         row("interpolate", image(), |x| x[0].interpolate([2, 7], Resampling::LinearAligned)),
+        row("interpolate", image(), |x| x[0].interpolate([5, 2], Resampling::Cubic)),
+        row("interpolate", image(), |x| x[0].interpolate([1, 6], Resampling::CubicAligned)),
         row("interpolate", image(), |x| x[0].interpolate([5, 2], Resampling::Nearest)),
         row("interpolate", image(), |x| x[0].interpolate([5, 2], Resampling::NearestExact)),
         row("upsample", image(), |x| x[0].upsample(2, Resampling::Nearest)),

@@ -101,6 +101,8 @@ fn mode(a: &Attrs) -> Resampling {
         "nearest" => Resampling::Nearest,
         "nearest_exact" => Resampling::NearestExact,
         "linear" => Resampling::Linear,
+        "cubic" => Resampling::Cubic,
+        "cubic_aligned" => Resampling::CubicAligned,
         _ => Resampling::LinearAligned,
     }
 }
