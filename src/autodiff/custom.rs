@@ -49,7 +49,7 @@ pub struct CustomVjp<F, B, A, O, S> {
 }
 
 /// A function and its pull-back.
-pub(crate) trait Rules: Send + Sync + 'static {
+pub(crate) trait Rules: Sized + Send + Sync + 'static {
     type Argument: Tree;
     type Output: Tree;
     /// What `backward` needs of the forward computation.
@@ -57,6 +57,11 @@ pub(crate) trait Rules: Send + Sync + 'static {
 
     /// For errors.
     fn name(&self) -> &'static str;
+
+    /// Whether the other rules are certain to do the same. Code that holds nothing is.
+    fn same(&self, _: &Self) -> bool {
+        size_of::<Self>() == 0
+    }
 
     /// Whether both functions are made of tensor operations. If not they are given concrete tensors.
     fn is_made_of_operations(&self) -> bool {
@@ -90,7 +95,7 @@ struct Closures<F, B, A, O, S> {
     signature: PhantomData<fn(A) -> (O, S)>,
 }
 
-impl<F, B, A, O, S> Rules for Closures<F, B, A, O, S>
+impl<F, B, A, O, S> Rules for Arc<Closures<F, B, A, O, S>>
 where
     F: Fn(&A) -> (O, S) + Send + Sync + 'static,
     B: Fn(&S, &O) -> A + Send + Sync + 'static,
@@ -104,6 +109,11 @@ where
 
     fn name(&self) -> &'static str {
         "custom_vjp"
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        // Closures that capture nothing are the same if their types are.
+        Arc::ptr_eq(self, other) || size_of::<Closures<F, B, A, O, S>>() == 0
     }
 
     fn forward(&self, x: &A) -> (O, S) {
@@ -135,7 +145,7 @@ where
     /// If an argument leaf is invalid, unwinds with its error, which `call` of a transform turns into `Err`.
     #[track_caller]
     pub fn call(&self, x: &A) -> O {
-        apply_rules(&self.rules, x)
+        apply_rules(self.rules.clone(), x)
     }
 }
 
@@ -145,43 +155,116 @@ where
 /// If an argument leaf is invalid, or `x` is batched and the function not made of tensor operations, unwinds with
 /// the error, which `call` of a transform turns into `Err`.
 #[track_caller]
-pub(crate) fn apply_rules<R: Rules>(rules: &Arc<R>, x: &R::Argument) -> R::Output {
-    let leaves = tree::leaf_refs(x);
-    if !rules.is_made_of_operations() {
+pub(crate) fn apply_rules<R: Rules>(rules: R, x: &R::Argument) -> R::Output {
+    let call = Arc::new(Typed { rules, argument: skeleton(x), result: OnceLock::new() });
+    let y = outputs(call.clone(), &tree::leaf_refs(x));
+    filled(&call.result().0, &mut y.into_iter())
+}
+
+/// The leaves of a call's output.
+#[track_caller]
+fn outputs(call: Arc<dyn Call>, leaves: &[&Tensor]) -> Vec<Tensor> {
+    if !call.is_made_of_operations() {
         // Whatever level the leaves are of, what is below must be there to be handed over.
-        for leaf in &leaves {
+        for leaf in leaves {
             if let Err(error) = value_of(leaf) {
-                raise(error.context(format!("{} (not made of tensor operations)", rules.name())));
+                raise(error.context(format!("{} (not made of tensor operations)", call.name())));
             }
         }
     }
-    let run = Arc::new(Run { rules: rules.clone(), argument: skeleton(x), parts: OnceLock::new() });
-    let y = bind_many(&Custom(run.clone()), &leaves);
+    let run = Arc::new(Run { call, parts: OnceLock::new() });
+    let y = bind_many(&Custom(run.clone()), leaves);
     let error = y.first().and_then(|y| y.error().cloned());
     let Some(parts) = run.parts.get() else {
         // The forward function never ran: the error is in the one output.
-        raise(error.unwrap_or_else(|| Error::msg(format!("{} did not run", rules.name()))));
+        raise(error.unwrap_or_else(|| Error::msg(format!("{} did not run", run.call.name()))));
     };
-    if let Some(error) = error {
-        return tree::map(&parts.output, |_| Tensor::invalid(error.clone()));
+    match error {
+        Some(error) => vec![Tensor::invalid(error); parts.outputs],
+        None => y,
     }
-    filled(&parts.output, &mut y.into_iter())
 }
 
-/// One call: the rules, and the structure of what they take and return.
-struct Run<R: Rules> {
-    rules: Arc<R>,
+/// The rules of one call over leaves: the types of argument, output and saved values are known to [`Typed`] alone, so that
+/// what is made of a call is compiled once, not for each kind of rules.
+trait Call: Any + Send + Sync {
+    fn name(&self) -> &'static str;
+
+    fn same(&self, other: &dyn Call) -> bool;
+
+    fn is_made_of_operations(&self) -> bool;
+
+    /// The output's leaves, then the saved values'; and how many the output has.
+    fn forward(&self, x: &[Tensor]) -> (Vec<Tensor>, usize);
+
+    /// The cotangents of the argument's leaves; `forward` has run.
+    fn backward(&self, saved: &[Tensor], dy: &[Tensor], needs: InputSet) -> Result<Vec<Option<Tensor>>>;
+}
+
+/// The rules, and the structure of what they take and return: trees with hollow leaves.
+struct Typed<R: Rules> {
+    rules: R,
     argument: R::Argument,
-    parts: OnceLock<Parts<R>>,
+    /// `(R::Output, R::Saved)`.
+    result: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
-/// Output and saved values, their leaves hollow.
-struct Parts<R: Rules> {
+impl<R: Rules> Typed<R> {
+    fn result(&self) -> &(R::Output, R::Saved) {
+        let result = self.result.get().expect("the forward function ran");
+        result.downcast_ref().expect("`forward` makes it")
+    }
+}
+
+impl<R: Rules> Call for Typed<R> {
+    fn name(&self) -> &'static str {
+        self.rules.name()
+    }
+
+    fn same(&self, other: &dyn Call) -> bool {
+        let other: &dyn Any = other;
+        let other = other.downcast_ref::<Self>();
+        other.is_some_and(|other| {
+            self.rules.same(&other.rules) && same_structure(&self.argument, &other.argument)
+        })
+    }
+
+    fn is_made_of_operations(&self) -> bool {
+        self.rules.is_made_of_operations()
+    }
+
+    fn forward(&self, x: &[Tensor]) -> (Vec<Tensor>, usize) {
+        let (output, saved) = self.rules.forward(&filled(&self.argument, &mut x.iter().cloned()));
+        let mut leaves = tree::leaves(&output);
+        let outputs = leaves.len();
+        leaves.extend(tree::leaves(&saved));
+        if self.result.get().is_none() {
+            // Whoever was first: the structure is the same.
+            let _ = self.result.set(Box::new((skeleton(&output), skeleton(&saved))));
+        }
+        (leaves, outputs)
+    }
+
+    fn backward(&self, saved: &[Tensor], dy: &[Tensor], needs: InputSet) -> Result<Vec<Option<Tensor>>> {
+        let (output, own) = self.result();
+        let saved = filled(own, &mut saved.iter().cloned());
+        let dy = filled(output, &mut dy.iter().cloned());
+        self.rules.backward(&saved, &dy, needs, &self.argument)
+    }
+}
+
+/// A call as an operation.
+struct Run {
+    call: Arc<dyn Call>,
+    parts: OnceLock<Parts>,
+}
+
+/// What is known when the forward function has run.
+struct Parts {
     /// Specs of the argument's leaves.
     argument: Vec<Spec>,
-    output: R::Output,
+    /// Leaves of the output.
     outputs: usize,
-    saved: R::Saved,
 }
 
 fn skeleton<T: Tree>(tree: &T) -> T {
@@ -209,33 +292,25 @@ fn same_structure<T: Tree>(a: &T, b: &T) -> bool {
         && a_fixed.iter().zip(&b_fixed).all(|(a, b)| a.equals(&**b))
 }
 
-fn filled<T: Tree>(skeleton: &T, leaves: &mut impl Iterator<Item = Tensor>) -> T {
+fn filled<T: Tree>(skeleton: &T, leaves: &mut dyn Iterator<Item = Tensor>) -> T {
     let missing = || Tensor::invalid(Error::msg("a leaf is missing"));
     tree::map(skeleton, |_| leaves.next().unwrap_or_else(missing))
 }
 
-impl<R: Rules> fmt::Debug for Run<R> {
+impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.rules.name())
+        f.write_str(self.call.name())
     }
 }
 
-impl<R: Rules> Run<R> {
-    fn parts(&self) -> &Parts<R> {
+impl Run {
+    fn parts(&self) -> &Parts {
         self.parts.get().expect("the forward function ran")
     }
 
-    /// The cotangents of the argument's leaves, given saved values and the outputs' cotangents.
-    fn pull(&self, saved: &[Tensor], dy: &[Tensor], needs: InputSet) -> Result<Vec<Option<Tensor>>> {
-        let parts = self.parts();
-        let saved = filled(&parts.saved, &mut saved.iter().cloned());
-        let cotangent = filled(&parts.output, &mut dy.iter().cloned());
-        self.rules.backward(&saved, &cotangent, needs, &self.argument)
-    }
-
-    /// The same with zeros where there is none.
+    /// The cotangents of the argument's leaves, given saved values and the outputs' cotangents: zeros where there is none.
     fn pull_all(&self, saved: &[Tensor], dy: &[Tensor], needs: InputSet) -> Result<Vec<Tensor>> {
-        let dx = self.pull(saved, dy, needs)?.into_iter().zip(&self.parts().argument);
+        let dx = self.call.backward(saved, dy, needs)?.into_iter().zip(&self.parts().argument);
         Ok(dx.map(|(dx, spec)| dx.unwrap_or_else(|| Tensor::splat(*spec, 0.into()))).collect())
     }
 
@@ -245,7 +320,8 @@ impl<R: Rules> Run<R> {
         for (&i, x) in floats.iter().zip(floating) {
             all[i] = x.clone();
         }
-        tree::leaves(&self.rules.forward(&filled(&self.argument, &mut all.into_iter())).1)
+        let (mut leaves, outputs) = self.call.forward(&all);
+        leaves.split_off(outputs)
     }
 
     /// The argument's cotangent with the saved values' part in it. They have a cotangent when `backward` is
@@ -322,23 +398,18 @@ fn is_zero(x: &Tensor) -> bool {
     x.splat_number().is_some_and(|number| number.as_f64() == 0.0)
 }
 
-impl<R: Rules> CustomRule for Run<R> {
+impl CustomRule for Run {
     fn name(&self) -> &'static str {
-        self.rules.name()
+        self.call.name()
     }
 
     fn is_made_of_operations(&self) -> bool {
-        self.rules.is_made_of_operations()
+        self.call.is_made_of_operations()
     }
 
     fn same(&self, other: &dyn CustomRule) -> bool {
         let other: &dyn Any = other;
-        // Closures that capture nothing are the same if their types are.
-        let stateless = size_of::<R>() == 0;
-        other.downcast_ref::<Self>().is_some_and(|other| {
-            (stateless || Arc::ptr_eq(&self.rules, &other.rules))
-                && same_structure(&self.argument, &other.argument)
-        })
+        other.downcast_ref::<Run>().is_some_and(|other| self.call.same(&*other.call))
     }
 
     fn specs(&self, x: &[Spec]) -> Result<Vec<Spec>> {
@@ -347,16 +418,8 @@ impl<R: Rules> CustomRule for Run<R> {
 
     /// Outputs, then saved values: what a tape keeps of an operation are its outputs.
     fn forward(&self, x: &[Tensor]) -> Result<Vec<Tensor>> {
-        let (output, saved) = self.rules.forward(&filled(&self.argument, &mut x.iter().cloned()));
-        let mut leaves = tree::leaves(&output);
-        let outputs = leaves.len();
-        leaves.extend(tree::leaves(&saved));
-        self.parts.get_or_init(|| Parts {
-            argument: x.iter().map(|x| *x.spec()).collect(),
-            output: skeleton(&output),
-            outputs,
-            saved: skeleton(&saved),
-        });
+        let (leaves, outputs) = self.call.forward(x);
+        self.parts.get_or_init(|| Parts { argument: x.iter().map(|x| *x.spec()).collect(), outputs });
         Ok(leaves)
     }
 
@@ -368,20 +431,20 @@ impl<R: Rules> CustomRule for Run<R> {
         needs: InputSet,
     ) -> Result<Vec<Option<Tensor>>> {
         let outputs = self.parts().outputs;
-        if !self.rules.is_made_of_operations() {
+        if !self.call.is_made_of_operations() {
             let inputs: Vec<&Tensor> = y[outputs..].iter().chain(&dy[..outputs]).collect();
             return Ok(bind_many(&Custom(Arc::new(Pull { run: self.clone(), needs })), &inputs)
                 .into_iter()
                 .map(Some)
                 .collect());
         }
-        let dx = self.pull(&y[outputs..], &dy[..outputs], needs)?;
+        let dx = self.call.backward(&y[outputs..], &dy[..outputs], needs)?;
         self.with_saved(x, &dy[outputs..], dx)
     }
 
     fn jvp(&self, x: &[Tensor], y: &[Tensor], dx: &[Tensor]) -> Result<Vec<Tensor>> {
-        if !self.rules.is_made_of_operations() {
-            return Err(no_derivative(self.rules.name(), "forward-mode derivative"));
+        if !self.call.is_made_of_operations() {
+            return Err(no_derivative(self.call.name(), "forward-mode derivative"));
         }
         let mut dy = self.pushed(y, dx)?;
         let floats = floating(x);
@@ -403,20 +466,20 @@ fn no_derivative(name: &str, which: &str) -> Error {
 
 /// The backward function of a call that is not made of tensor operations, as an operation: it runs on concrete
 /// tensors, its saved values and cotangents, and has no derivative.
-struct Pull<R: Rules> {
-    run: Arc<Run<R>>,
+struct Pull {
+    run: Arc<Run>,
     needs: InputSet,
 }
 
-impl<R: Rules> fmt::Debug for Pull<R> {
+impl fmt::Debug for Pull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "backward of {:?}", self.run)
     }
 }
 
-impl<R: Rules> CustomRule for Pull<R> {
+impl CustomRule for Pull {
     fn name(&self) -> &'static str {
-        self.run.rules.name()
+        self.run.call.name()
     }
 
     fn is_made_of_operations(&self) -> bool {

@@ -94,7 +94,7 @@ pub fn criterion_function<C: Criterion>(
 #[track_caller]
 pub fn apply<C: Criterion>(criterion: &Arc<C>, input: &C::Input, target: &C::Target) -> Tensor {
     let argument = (tree::copy(input), tree::copy(target));
-    apply_rules(&Arc::new(Rule(criterion.clone())), &argument)
+    apply_rules(Rule(criterion.clone()), &argument)
 }
 
 struct Rule<C>(Arc<C>);
@@ -106,6 +106,10 @@ impl<C: Criterion> Rules for Rule<C> {
 
     fn name(&self) -> &'static str {
         self.0.name()
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn is_made_of_operations(&self) -> bool {

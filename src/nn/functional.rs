@@ -79,9 +79,9 @@ pub fn apply<M: Module>(
     input: &M::Input,
     ctx: &mut Ctx,
 ) -> (M::Output, M::State) {
-    let rules = Arc::new(Layer { module: module.clone(), mode: ctx.mode });
+    let rules = Layer { module: module.clone(), mode: ctx.mode };
     let argument = (tree::copy(params), tree::copy(state), tree::copy(input), ctx.rng.clone());
-    let (output, state, rng) = apply_rules(&rules, &argument);
+    let (output, state, rng) = apply_rules(rules, &argument);
     ctx.rng = rng;
     (output, tree::map(&state, stop_gradient))
 }
@@ -100,6 +100,10 @@ impl<M: Module> Rules for Layer<M> {
 
     fn name(&self) -> &'static str {
         self.module.name()
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.module, &other.module) && self.mode == other.mode
     }
 
     fn is_made_of_operations(&self) -> bool {
@@ -131,17 +135,15 @@ impl<M: Module> Rules for Layer<M> {
             (false, _) => (None, Some(self.module.backward_input(params, saved, dy))),
         };
         let name = self.module.name();
-        let none = |count: usize| std::iter::repeat_n(None, count);
-        let mut all = match dp {
+        let dp = match dp {
             Some(dp) => cotangents(name, &dp, params)?,
-            None => none(own).collect(),
+            None => vec![None; own],
         };
-        all.extend(none(still));
-        match dx {
-            Some(dx) => all.extend(cotangents(name, &dx, input)?),
-            None => all.extend(none(of_input.len())),
-        }
-        all.push(None);
-        Ok(all)
+        let dx = match dx {
+            Some(dx) => cotangents(name, &dx, input)?,
+            None => vec![None; of_input.len()],
+        };
+        // State and generator have none.
+        Ok([dp, vec![None; still], dx, vec![None]].concat())
     }
 }

@@ -122,16 +122,17 @@ impl<T: Fixed + Clone> Tree for Static<T> {
 }
 
 /// Every leaf replaced by what `f` makes of it.
-pub fn map<T: Tree>(tree: &T, f: impl FnMut(&Tensor) -> Tensor) -> T {
-    struct Map<F>(F);
-    impl<F: FnMut(&Tensor) -> Tensor> Walker for Map<F> {
+pub fn map<T: Tree>(tree: &T, mut f: impl FnMut(&Tensor) -> Tensor) -> T {
+    // One walker for all functions: it is compiled once.
+    struct Map<'a>(&'a mut dyn FnMut(&Tensor) -> Tensor);
+    impl Walker for Map<'_> {
         fn leaf(&mut self, leaf: &Tensor) -> Tensor {
             (self.0)(leaf)
         }
         fn enter(&mut self, _: Key<'_>) {}
         fn leave(&mut self) {}
     }
-    tree.walk(&mut Map(f))
+    tree.walk(&mut Map(&mut f))
 }
 
 /// The same tree, its leaves shared: a copy where the type of the tree is not known to be `Clone`.
@@ -375,7 +376,12 @@ impl<T: Tree> Tree for Box<T> {
 
 impl<T: Tree> Tree for BTreeMap<String, T> {
     fn walk(&self, walker: &mut dyn Walker) -> Self {
-        self.iter().map(|(key, part)| (key.clone(), walk_part(walker, Key::Name(key), part))).collect()
+        // `collect` would sort the entries, which is a stable sort compiled for each `T`.
+        let mut map = BTreeMap::new();
+        for (key, part) in self {
+            map.insert(key.clone(), walk_part(walker, Key::Name(key), part));
+        }
+        map
     }
     fn visit<'a>(&'a self, visitor: &mut dyn Visitor<'a>) {
         self.iter().for_each(|(key, part)| visit_part(visitor, Key::Name(key), part));
@@ -392,9 +398,9 @@ impl<T: Tree> Tree for HashMap<String, T> {
 }
 
 fn in_key_order<T>(map: &HashMap<String, T>) -> impl Iterator<Item = (&String, &T)> {
-    let mut entries: Vec<_> = map.iter().collect();
-    entries.sort_unstable_by_key(|(key, _)| *key);
-    entries.into_iter()
+    let mut keys: Vec<&String> = map.keys().collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|key| (key, &map[key]))
 }
 
 macro_rules! tuples {
