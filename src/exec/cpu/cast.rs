@@ -59,6 +59,7 @@ struct Cast<A, B> {
 }
 
 impl<A: Source, B: Target> Job for Cast<A, B> {
+    const WIDE: bool = false;
     #[inline(always)]
     unsafe fn run(self) {
         // SAFETY: the job's promise: so many elements and places, apart from one another.

@@ -4,9 +4,13 @@ use super::isa::{Isa, isa};
 
 /// Work over plain numbers whose loops are worth wide vectors.
 ///
-/// The same source is compiled three times and never fuses or reorders arithmetic, so all three yield the same
+/// The same source is compiled two or three times and never fuses or reorders arithmetic, so that all yield the same
 /// bits.
 pub(crate) trait Job {
+    /// Whether it is worth compiling for AVX-512 besides AVX2, which adds a third to the build of what is seldom asked
+    /// for or waits for memory.
+    const WIDE: bool = true;
+
     /// Does the work. To be `#[inline(always)]`, and so everything with a loop that it calls: a function that is
     /// not inlined, a closure among them, is compiled without the wider vectors.
     ///
@@ -25,9 +29,9 @@ pub(crate) unsafe fn run<J: Job>(job: J) {
     unsafe {
         match isa() {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512(job),
+            Isa::Avx512 if const { J::WIDE } => avx512(job),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2(job),
+            Isa::Avx512 | Isa::Avx2 => avx2(job),
             _ => run_plain(job),
         }
     }

@@ -1,9 +1,10 @@
 //! Pointwise operations over contiguous elements, as SIMD loops.
 //!
 //! There are no intrinsics here. The loop body is the operation's generic function at a one-element
-//! type; it is compiled three times, in functions that enable AVX-512, AVX2 or nothing, and LLVM's
+//! type; it is compiled in functions that enable AVX-512 (of floats), AVX2 or nothing, and LLVM's
 //! loop vectoriser makes SIMD code of each. On AArch64 "nothing" includes NEON and fused
-//! multiply-add.
+//! multiply-add; an x86-64 machine without AVX2, from before 2013, does one element at a time, since
+//! its loops would be half of all code here.
 //!
 //! A loop runs over tiles of 64 bytes of an operand: the constant count leaves the vectoriser no
 //! remainder to provide for. The last tile ends with the data and may overlap the one before, since
@@ -40,6 +41,8 @@ pub(crate) trait Predicate<const N: usize>: Copy + Send + Sync + 'static {
 
 /// A type whose elements are computed with as they are stored: f32, f64, i64, i32, u8.
 pub(crate) trait Element: Copy + Send + Sync + 'static {
+    /// Whether loops over it are worth compiling for AVX-512 besides AVX2.
+    const WIDE: bool;
     /// What the SIMD loop computes with.
     type Lane<const FMA: bool>: Lane<Self>;
     /// What elements that the SIMD loop cannot do are computed with.
@@ -105,8 +108,9 @@ where
 }
 
 macro_rules! elements {
-    ($($native:ty: $lane:ty, $exact:ty;)*) => {$(
+    ($($native:ty: $wide:literal, $lane:ty, $exact:ty;)*) => {$(
         impl Element for $native {
+            const WIDE: bool = $wide;
             type Lane<const FMA: bool> = $lane;
             type Exact<const FMA: bool> = $exact;
         }
@@ -114,11 +118,11 @@ macro_rules! elements {
 }
 
 elements! {
-    f32: Watch<f32, FMA>, Num<f32, FMA, true>;
-    f64: Watch<f64, FMA>, Num<f64, FMA, true>;
-    i64: Wrapping<i64>, Wrapping<i64>;
-    i32: Wrapping<i32>, Wrapping<i32>;
-    u8: Wrapping<u8>, Wrapping<u8>;
+    f32: true, Watch<f32, FMA>, Num<f32, FMA, true>;
+    f64: true, Watch<f64, FMA>, Num<f64, FMA, true>;
+    i64: false, Wrapping<i64>, Wrapping<i64>;
+    i32: false, Wrapping<i32>, Wrapping<i32>;
+    u8: false, Wrapping<u8>, Wrapping<u8>;
 }
 
 /// Writes `y[i] = op(x[0][i], x[1][i], ..)` for `i < n`.
@@ -214,9 +218,9 @@ unsafe fn dispatch<B: Body<T, N>, T: Element, const N: usize>(
     unsafe {
         match isa::isa() {
             #[cfg(target_arch = "x86_64")]
-            isa::Isa::Avx512 => avx512(body, x, y),
+            isa::Isa::Avx512 if const { T::WIDE } => avx512(body, x, y),
             #[cfg(target_arch = "x86_64")]
-            isa::Isa::Avx2 => avx2(body, x, y),
+            isa::Isa::Avx512 | isa::Isa::Avx2 => avx2(body, x, y),
             _ => plain(body, x, y),
         }
     }
@@ -247,8 +251,30 @@ unsafe fn avx2<B: Body<T, N>, T: Element, const N: usize>(body: &B, x: [*const T
 /// As for [`run`].
 #[inline(never)]
 unsafe fn plain<B: Body<T, N>, T: Element, const N: usize>(body: &B, x: [*const T; N], y: &mut [B::Output]) {
+    // SAFETY: the caller's promise is this one's; each element is below `y.len()`.
+    unsafe {
+        if cfg!(target_arch = "x86_64") {
+            (0..y.len()).for_each(|i| one::<B, T, PLAIN_FMA, N>(body, x, y, i));
+        } else {
+            run::<B, T, PLAIN_FMA, 16, N>(body, x, y)
+        }
+    }
+}
+
+/// Computes `y[at]`; out of line, so that LLVM makes no SIMD loop of it.
+///
+/// # Safety
+///
+/// As for [`tile`], of one element.
+#[inline(never)]
+unsafe fn one<B: Body<T, N>, T: Element, const FMA: bool, const N: usize>(
+    body: &B,
+    x: [*const T; N],
+    y: &mut [B::Output],
+    at: usize,
+) {
     // SAFETY: the caller's promise is this one's.
-    unsafe { run::<B, T, PLAIN_FMA, 16, N>(body, x, y) }
+    unsafe { tile::<B, T, FMA, N>(body, x, y, at, 1) }
 }
 
 /// Computes all of `y`; `VECTOR` is the size of a register in bytes. Inlined into a function of its own

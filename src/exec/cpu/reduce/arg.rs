@@ -71,6 +71,7 @@ pub(super) enum Way {
 pub(super) struct Rows<'a, T, E, const STRIDED: bool>(pub(super) Searching<'a, T, E>);
 
 impl<T: Element, E: Extreme<T>, const STRIDED: bool> Job for Rows<'_, T, E, STRIDED> {
+    const WIDE: bool = false;
     #[inline(always)]
     unsafe fn run(self) {
         let Searching { x, y, layout, .. } = self.0;
@@ -90,6 +91,7 @@ impl<T: Element, E: Extreme<T>, const STRIDED: bool> Job for Rows<'_, T, E, STRI
 pub(super) struct Columns<'a, T, E>(pub(super) Searching<'a, T, E>);
 
 impl<T: Element, E: Extreme<T>> Job for Columns<'_, T, E> {
+    const WIDE: bool = false;
     #[inline(always)]
     unsafe fn run(self) {
         let Searching { x, y, layout, .. } = self.0;

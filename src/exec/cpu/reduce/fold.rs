@@ -2,7 +2,8 @@
 //!
 //! The order in which elements combine depends on shape and strides alone. A row (reduced elements side by side) is
 //! folded into [`LANES`] totals, eight elements a lane at a time, as a tree; columns (kept elements side by side) have
-//! a total each, into which eight rows at a time go, as the same tree.
+//! a total each, into which eight rows at a time go, as the same tree. Integers, whose order makes no difference, are
+//! folded one by one: trees of them would be a twelfth of what the crate takes to build.
 
 use std::hint::select_unpredictable;
 use std::marker::PhantomData;
@@ -61,6 +62,7 @@ pub(super) enum Way {
 pub(super) struct Rows<'a, T, L>(pub(super) Folding<'a, T, L>);
 
 impl<T: Element, L: Law<T>> Job for Rows<'_, T, L> {
+    const WIDE: bool = L::WIDE;
     #[inline(always)]
     unsafe fn run(self) {
         let Folding { x, y, layout, .. } = self.0;
@@ -88,6 +90,7 @@ impl<T: Element, L: Law<T>> Job for Rows<'_, T, L> {
 pub(super) struct Columns<'a, T, L, const STRIDED: bool>(pub(super) Folding<'a, T, L>);
 
 impl<T: Element, L: Law<T>, const STRIDED: bool> Job for Columns<'_, T, L, STRIDED> {
+    const WIDE: bool = L::WIDE;
     #[inline(always)]
     unsafe fn run(self) {
         let Folding { x, y, layout, .. } = self.0;
@@ -128,6 +131,7 @@ pub(super) struct WholeRow<T, L> {
 }
 
 impl<T: Element, L: Law<T>> Job for WholeRow<T, L> {
+    const WIDE: bool = L::WIDE;
     #[inline(always)]
     unsafe fn run(self) {
         // SAFETY: the job's promise: `x` has `n` elements and `y` one.
@@ -160,6 +164,10 @@ pub(super) unsafe fn fold_whole_row<T: Element, L: Law<T>>(x: *const T, n: usize
 pub(super) unsafe fn fold_row<T: Element, L: Law<T>>(x: *const T, n: usize, lanes: &mut [L::Total; LANES]) {
     // SAFETY: every step reads elements below `n`.
     unsafe {
+        if const { !T::IS_FLOAT } {
+            lanes[0] = (0..n).fold(lanes[0], |sum, i| L::join(sum, L::lift(*x.add(i))));
+            return;
+        }
         if n < LANES {
             lanes[0] = L::join(lanes[0], L::lift(fold_few::<T, L>(x, n)));
             return;
@@ -312,7 +320,7 @@ pub(super) unsafe fn fold_columns<T: Element, L: Law<T>>(x: *const T, row: Axis,
     let mut done = 0;
     // SAFETY: `N` rows from row `done` on exist and have an element for each total.
     unsafe {
-        while done + TREE <= row.n {
+        while const { T::IS_FLOAT } && done + TREE <= row.n {
             fold_some_rows::<T, L, TREE>(x.offset(done as isize * row.x), row.x, totals);
             done += TREE;
         }
@@ -333,6 +341,13 @@ unsafe fn fold_some_rows<T: Element, L: Law<T>, const N: usize>(
     stride: isize,
     totals: &mut [L::Total],
 ) {
+    if const { !T::IS_FLOAT } {
+        for (i, total) in totals.iter_mut().enumerate() {
+            // SAFETY: the rows, of which there is one for integers, have an element for each total.
+            *total = L::join(*total, L::lift(unsafe { *x.add(i) }));
+        }
+        return;
+    }
     let (vectors, rest) = totals.as_chunks_mut::<LANES>();
     let count = vectors.len();
     for (i, totals) in vectors.iter_mut().enumerate() {
@@ -358,6 +373,10 @@ pub(super) unsafe fn fold_narrow_columns<T: Element, L: Law<T>>(
 ) {
     let width = totals.len();
     debug_assert!(width < LANES);
+    if const { !T::IS_FLOAT } {
+        // SAFETY: the caller's promise.
+        return unsafe { fold_columns::<T, L>(x, Axis { n, x: width as isize, y: 0 }, totals) };
+    }
     let mut wide = Aligned([const { MaybeUninit::uninit() }; LANES * LANES]);
     let wide = filled(&mut wide.0[..width * LANES], L::lift(L::NEUTRAL));
     let groups = Axis { n: n / LANES, x: wide.len() as isize, y: 0 };
@@ -386,6 +405,14 @@ pub(super) unsafe fn fold_strided_columns<T: Element, L: Law<T>>(
     stride: isize,
     totals: &mut [L::Total],
 ) {
+    if const { !T::IS_FLOAT } {
+        for (j, total) in totals.iter_mut().enumerate() {
+            // SAFETY: positions of the row, and `j` is below the number of totals.
+            let at = |i: usize| unsafe { *x.offset(i as isize * row.x + j as isize * stride) };
+            *total = (0..row.n).fold(*total, |sum, i| L::join(sum, L::lift(at(i))));
+        }
+        return;
+    }
     let mut from = 0;
     while from < row.n {
         let to = row.n.min(from + LANES);

@@ -75,6 +75,8 @@ pub(super) trait Law<T: Element> {
     const NEUTRAL: T;
     /// What the result depends on.
     const MATTERS: Matters;
+    /// As [`Job::WIDE`](crate::exec::cpu::job::Job::WIDE): sums and maxima (of softmax) are what time is spent in.
+    const WIDE: bool = false;
 
     fn pair(a: T, b: T) -> T;
     /// All of them, `N` a power of two, in pairs of pairs.
@@ -101,6 +103,7 @@ impl<T: Element> Law<T> for Sum {
     type Total = T::Wide;
     const NEUTRAL: T = T::ZERO;
     const MATTERS: Matters = Matters::Count;
+    const WIDE: bool = true;
 
     #[inline(always)]
     fn pair(a: T, b: T) -> T {
@@ -144,11 +147,12 @@ impl<T: Element> Law<T> for Prod {
 }
 
 macro_rules! extremes {
-    ($($law:ident: $neutral:ident, $better:tt;)*) => {$(
+    ($($law:ident: $neutral:ident, $better:tt, $wide:literal;)*) => {$(
         impl<T: Element> Law<T> for $law {
             type Total = T;
             const NEUTRAL: T = T::$neutral;
             const MATTERS: Matters = Matters::Elements;
+            const WIDE: bool = $wide;
 
             #[inline(always)]
             fn pair(a: T, b: T) -> T {
@@ -182,8 +186,8 @@ macro_rules! extremes {
 }
 
 extremes! {
-    Max: LEAST, >;
-    Min: GREATEST, <;
+    Max: LEAST, >, true;
+    Min: GREATEST, <, false;
 }
 
 /// All of `x` combined, the first half with the second until one is left.

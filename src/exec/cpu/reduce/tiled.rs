@@ -92,6 +92,7 @@ struct WholeRows<T, L> {
 }
 
 impl<T: Element, L: Law<T>> Job for WholeRows<T, L> {
+    const WIDE: bool = L::WIDE;
     #[inline(always)]
     unsafe fn run(self) {
         /// Short rows whose totals are kept at a time.
@@ -161,6 +162,7 @@ struct Part<'a, T: Element, L: Law<T>> {
 }
 
 impl<T: Element, L: Law<T>> Job for Part<'_, T, L> {
+    const WIDE: bool = L::WIDE;
     #[inline(always)]
     unsafe fn run(self) {
         // SAFETY: the job's promise.
@@ -225,6 +227,7 @@ struct SomeRows<'a, T: Element, L: Law<T>> {
 }
 
 impl<T: Element, L: Law<T>> Job for SomeRows<'_, T, L> {
+    const WIDE: bool = L::WIDE;
     #[inline(always)]
     unsafe fn run(self) {
         let SomeRows { x, rows, totals } = self;

@@ -76,6 +76,7 @@ struct Columns<'a, T, F> {
 }
 
 impl<T: Element, F: Fn(T, T) -> bool> Job for Columns<'_, T, F> {
+    const WIDE: bool = false;
     #[inline(always)]
     unsafe fn run(self) {
         let Columns { around: Around { outer, n, inner }, x, y, at, takes } = self;

@@ -36,6 +36,7 @@ struct Lines<'a, T> {
 }
 
 impl<T: Float> Job for Lines<'_, T> {
+    const WIDE: bool = false;
     #[inline(always)]
     unsafe fn run(self) {
         let Lines { walked, x, y } = self;

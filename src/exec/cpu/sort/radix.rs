@@ -36,7 +36,7 @@ pub(super) fn sort<T: Key>(x: &[T], key: impl Fn(T) -> u64 + Copy, take: impl Fn
     // SAFETY: one of the lists, which has been written and is not seen otherwise.
     let sorted = unsafe { std::slice::from_raw_parts_mut(sorted, n) };
     if shift > 0 {
-        sort_within_equals(sorted, |packed| key(x[packed.position() as usize]));
+        sort_within_equals(sorted, &|packed| key(x[packed.position() as usize]));
     }
     take(sorted);
 }
@@ -80,8 +80,9 @@ unsafe fn sort_digits(
     from
 }
 
-/// Sorts each run of equal packed keys by the whole key and the position.
-fn sort_within_equals(sorted: &mut [u64], whole: impl Fn(u64) -> u64) {
+/// Sorts each run of equal packed keys by the whole key and the position. Behind a pointer, so that the sort is compiled
+/// once, not for each type and order.
+fn sort_within_equals(sorted: &mut [u64], whole: &dyn Fn(u64) -> u64) {
     for run in sorted.chunk_by_mut(|a, b| a.key() == b.key()) {
         if run.len() > 1 {
             run.sort_unstable_by_key(|&packed| (whole(packed), packed.position()));

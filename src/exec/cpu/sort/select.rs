@@ -53,6 +53,7 @@ struct Sieve<'a, T, P, F> {
 }
 
 impl<T: Key, P: Packed, F: Fn(T) -> u64> Job for Sieve<'_, T, P, F> {
+    const WIDE: bool = false;
     #[inline(always)]
     unsafe fn run(self) {
         let Sieve { x, key, end, room, found } = self;
