@@ -4,18 +4,22 @@ use std::fmt::Display;
 
 use crate::autodiff::level::bind_many;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::cpu::program::Program;
-use crate::graph;
-use crate::ops::samples::{Sample, samples};
 use crate::ops::{Custom, CustomOp, declared};
-use crate::tensor::{DType, Rng, Spec, Tensor};
-use crate::{jvp, vjp, vmap};
+use crate::tensor::{Rng, Tensor};
+use crate::{vjp, vmap};
 
 mod module;
+#[cfg(any(test, feature = "samples"))]
+mod rows;
+#[cfg(any(test, feature = "samples"))]
 mod survey;
 
 pub use module::{criterion, module, module_at};
 
+#[cfg(any(test, feature = "samples"))]
+#[doc(hidden)]
+pub use rows::{Row, rows};
+#[cfg(any(test, feature = "samples"))]
 #[doc(hidden)]
 pub use survey::{Order, Survey};
 
@@ -55,61 +59,16 @@ pub fn laws(op: impl CustomOp, inputs: &[Tensor]) -> Result<()> {
         let flat: Vec<Tensor> = y.iter().map(|y| y.f64().reshape([crate::INFER])).collect();
         Tensor::cat(&flat, 0)
     };
-    let function = Function { f: &f, inputs, smooth: true };
+    let function = Function { f: &f, inputs };
     function.repeats()?;
     function.vjp_agrees_with_differences()?;
     function.vmap_is_a_loop()
-}
-
-/// A row of the library's own samples.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Row(Sample);
-
-/// Every operation's samples; `tests/laws.rs` checks them, `cargo xtask operations` lists what they tell.
-#[doc(hidden)]
-pub fn rows() -> Vec<Row> {
-    samples().into_iter().map(Row).collect()
-}
-
-impl std::fmt::Debug for Sample {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let specs: Vec<&Spec> = self.inputs.iter().map(Tensor::spec).collect();
-        write!(f, "{} on {specs:?}", self.name)
-    }
-}
-
-impl Row {
-    /// The name of the method that it is a row of, or of a primitive that no method stands for.
-    pub fn name(&self) -> &'static str {
-        self.0.name
-    }
-
-    /// Holds the row to every law.
-    ///
-    /// # Errors
-    /// The first that does not hold.
-    pub fn check(&self) -> Result<()> {
-        let f = |x: &[Tensor]| (self.0.f)(x);
-        let function = Function { f: &f, inputs: &self.0.inputs, smooth: self.0.smooth };
-        function.repeats()?;
-        function.layout_does_not_matter()?;
-        function.derivatives(2)?;
-        function.f32_is_close()?;
-        if !self.0.symbolic {
-            return Ok(());
-        }
-        function.is_its_trace()?;
-        function.vmap_is_a_loop()?;
-        function.holds_at_the_edges()
-    }
 }
 
 /// A function of tensors, on inputs to try it on; the floating-point ones are differentiated.
 struct Function<'a> {
     f: &'a dyn Fn(&[Tensor]) -> Tensor,
     inputs: &'a [Tensor],
-    smooth: bool,
 }
 
 fn failed(law: &str, what: impl Display) -> Error {
@@ -125,9 +84,6 @@ const ROUNDING: f64 = 1e-11;
 /// Of a central difference: `h^2` truncation and `1/h` rounding at the step below.
 const DIFFERENCE: f64 = 1e-6;
 const STEP: f64 = 6e-6;
-/// Of f32 arithmetic against f64.
-const SINGLE: f64 = 2e-4;
-
 fn close(law: &str, got: &Tensor, expected: &Tensor, tolerance: f64) -> Result<()> {
     if let Some(error) = got.error().or(expected.error()) {
         return Err(failed(law, error));
@@ -182,58 +138,6 @@ impl Function<'_> {
         if bits(&a)? == bits(&b)? { Ok(()) } else { Err(failed("the same twice", "two runs differ")) }
     }
 
-    /// Direct = reference interpreter of the trace = the trace replayed; inferred specs are the actual ones.
-    fn is_its_trace(&self) -> Result<()> {
-        let specs: Vec<Spec> = self.inputs.iter().map(|x| *x.spec()).collect();
-        let graph = graph::trace(&specs, |x| Ok(vec![(self.f)(x)]))?;
-        graph.verify().map_err(|message| failed("a trace verifies", format!("{message}\n{graph}")))?;
-        let direct = self.call();
-        close("direct = reference interpreter", &direct, &graph.interpret(self.inputs)?[0], ROUNDING)?;
-        close("direct = replayed trace", &direct, &graph.replay(self.inputs)?[0], 0.0)?;
-        self.is_its_program()
-    }
-
-    /// Direct = compiled, and compiled without passes; both again in the memory that a first run left behind.
-    fn is_its_program(&self) -> Result<()> {
-        let specs: Vec<Spec> = self.inputs.iter().map(|x| *x.spec()).collect();
-        let graph = match graph::trace(&specs, |x| Ok(vec![(self.f)(x)])) {
-            // A function that asks for a value is never compiled.
-            Err(error) if error.kind() == ErrorKind::Value => return Ok(()),
-            graph => graph?,
-        };
-        let (plain, direct) = (Program::new(graph.clone(), 0), self.call());
-        let compiled = graph::compile(graph.clone(), graph::Wanted::default(), 0);
-        let donating =
-            graph::compile(graph, graph::Wanted { small: true, ..Default::default() }, specs.len());
-        let inputs: Vec<&Tensor> = self.inputs.iter().collect();
-        for _ in 0..2 {
-            close("direct = compiled without passes", &direct, &plain.run(&inputs, &[])?[0], ROUNDING)?;
-            close("direct = compiled", &direct, &compiled.run(&inputs, &[])?[0], ROUNDING)?;
-            let given: Vec<Tensor> = self.inputs.iter().map(copied).collect();
-            let given: Vec<&Tensor> = given.iter().collect();
-            let over = donating.run(&given, &[])?;
-            close("direct = compiled over its inputs", &direct, &over[0], ROUNDING)?;
-        }
-        Ok(())
-    }
-
-    /// Strided, offset and broadcast inputs give the same bits as gap-free ones.
-    fn layout_does_not_matter(&self) -> Result<()> {
-        let expected = self.call();
-        let strided = |x: &Tensor| {
-            let axes: Vec<usize> = (0..x.spec().shape.rank()).rev().collect();
-            let turned = x.permute_axes(&axes);
-            // A gap-free copy of the transpose, transposed back.
-            Tensor::cat(&[turned.clone(), turned], 0).narrow(0, 0, x.size(-1)).permute_axes(&axes)
-        };
-        let laid: Vec<Tensor> =
-            self.inputs.iter().map(|x| if x.rank() > 0 { strided(x) } else { x.clone() }).collect();
-        close("strided inputs", &(self.f)(&laid), &expected, ROUNDING)?;
-        let equal: Vec<Tensor> = self.inputs.iter().map(repeated).collect();
-        let copied: Vec<Tensor> = equal.iter().map(copied).collect();
-        close("broadcast inputs", &(self.f)(&equal), &(self.f)(&copied), ROUNDING)
-    }
-
     /// All examples at once = one after the other, for all inputs batched and for each alone.
     fn vmap_is_a_loop(&self) -> Result<()> {
         const EXAMPLES: usize = 3;
@@ -263,72 +167,9 @@ impl Function<'_> {
         Ok(())
     }
 
-    /// Functions that keep the shape of their inputs obey the laws on single numbers and on nothing too. (Others have
-    /// such inputs among their rows.)
-    fn holds_at_the_edges(&self) -> Result<()> {
-        let shape = self.inputs[0].shape();
-        let alike = |x: &Tensor| x.spec().dtype.is_float() && x.shape() == shape;
-        if shape.rank() == 0 || !self.inputs.iter().all(alike) || self.call().shape() != shape {
-            return Ok(());
-        }
-        let nothing: Vec<Tensor> = self.inputs.iter().map(|x| x.narrow(0, 0, 0)).collect();
-        let numbers: Vec<Tensor> =
-            self.inputs.iter().map(|x| x.reshape([crate::INFER]).narrow(0, 0, 1).reshape(())).collect();
-        for inputs in [nothing, numbers] {
-            // A function along an axis has none in a single number, and says so.
-            if (self.f)(&inputs).error().is_some() {
-                continue;
-            }
-            let function = Function { f: self.f, inputs: &inputs, smooth: self.smooth };
-            function.is_its_trace()?;
-            function.vmap_is_a_loop()?;
-            function.derivatives(2)?;
-        }
-        Ok(())
-    }
-
     fn directions(&self, seed: u64) -> Vec<Tensor> {
         let mut rng = Rng::seed(seed);
         self.float_inputs().iter().map(|x| in_eighths(rng.randn(x.shape()).f64())).collect()
-    }
-
-    /// jvp against differences, vjp against jvp; then the same of the vjp as a function, up to `order`.
-    fn derivatives(&self, order: usize) -> Result<()> {
-        let (x, v) = (self.float_inputs(), self.directions(11));
-        let y = self.call();
-        if let Some(error) = y.error() {
-            return Err(failed("the function works", error));
-        }
-        if x.is_empty() || !y.spec().dtype.is_float() {
-            return Ok(());
-        }
-        let f = |x: &Vec<Tensor>| self.of_floats(x);
-        let (_, dy) = jvp(f).call(&x, &v, ())?;
-        if self.smooth {
-            close("jvp = central difference", &dy, &self.difference(&v)?, DIFFERENCE)?;
-        }
-        let w = in_eighths(Rng::seed(12).randn(y.shape()).f64());
-        let (_, pull) = vjp(f).call(&x, ())?;
-        let dx = pull.call(&w)?;
-        let (left, right) = (inner(&dx, &v)?, inner(std::slice::from_ref(&w), std::slice::from_ref(&dy))?);
-        if (left - right).abs() > 1e-9 * (1.0 + left.abs().max(right.abs())) {
-            return Err(failed("<vjp(w), v> = <w, jvp(v)>", format!("{left:e} and {right:e}")));
-        }
-        if order < 2 {
-            return Ok(());
-        }
-        let slope = |x: &[Tensor]| {
-            let dx =
-                vjp(f).call(&x[..x.len() - 1].to_vec(), ()).and_then(|(_, pull)| pull.call(&x[x.len() - 1]));
-            match dx {
-                Ok(dx) => Tensor::cat(&dx.iter().map(|dx| dx.reshape([dx.numel()])).collect::<Vec<_>>(), 0),
-                Err(error) => Tensor::invalid(error),
-            }
-        };
-        let inputs: Vec<Tensor> = x.into_iter().chain([w]).collect();
-        let slope = Function { f: &slope, inputs: &inputs, smooth: self.smooth };
-        slope.is_its_program().map_err(|error| error.context("of the derivative"))?;
-        slope.derivatives(order - 1).map_err(|error| error.context("of the derivative"))
     }
 
     /// The central difference along `v`.
@@ -355,30 +196,6 @@ impl Function<'_> {
         }
         Ok(())
     }
-
-    /// Value and vjp in f32 are those in f64, to f32's precision.
-    fn f32_is_close(&self) -> Result<()> {
-        let single = |x: &Tensor| if x.spec().dtype == DType::F64 { x.f32() } else { x.clone() };
-        // Both from the same numbers: f64 inputs are rounded first.
-        let narrow: Vec<Tensor> = self.inputs.iter().map(single).collect();
-        let wide: Vec<Tensor> =
-            narrow.iter().map(|x| if x.spec().dtype == DType::F32 { x.f64() } else { x.clone() }).collect();
-        let (y, expected) = ((self.f)(&narrow), (self.f)(&wide));
-        close("f32 = f64", &y.f64(), &expected.f64(), SINGLE)?;
-        if self.floats().is_empty() || y.spec().dtype != DType::F32 {
-            return Ok(());
-        }
-        let cotangents = |inputs: &[Tensor]| -> Result<Vec<Tensor>> {
-            let function = Function { f: self.f, inputs, smooth: self.smooth };
-            let (y, pull) =
-                vjp(|x: &Vec<Tensor>| function.of_floats(x)).call(&function.float_inputs(), ())?;
-            pull.call(&y.ones_like())
-        };
-        for (got, expected) in cotangents(&narrow)?.iter().zip(&cotangents(&wide)?) {
-            close("vjp in f32 = in f64", &got.f64(), expected, SINGLE)?;
-        }
-        Ok(())
-    }
 }
 
 /// Another example like `x`: other numbers, still inside the function's domain; indices stay in range.
@@ -393,17 +210,4 @@ fn variation(x: &Tensor, k: usize) -> Tensor {
 /// The numbers cut to whole eighths: few bits, so that they survive a cast to 16-bit floats.
 fn in_eighths(x: Tensor) -> Tensor {
     (x * 8.0).floor() / 8.0
-}
-
-/// The first slice of `x` in place of all others, by strides of zero.
-fn repeated(x: &Tensor) -> Tensor {
-    if x.rank() == 0 || x.numel() == 0 {
-        return x.clone();
-    }
-    x.narrow(0, 0, 1).broadcast_to(x.shape())
-}
-
-/// The same elements in memory of their own.
-fn copied(x: &Tensor) -> Tensor {
-    if x.rank() == 0 { x.clone() } else { Tensor::cat(std::slice::from_ref(x), 0) }
 }

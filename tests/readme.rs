@@ -33,7 +33,7 @@ fn the_readme_repeats_the_example_that_is_tested() {
 #[test]
 fn two_commands_do_all_the_set_up() {
     let commands: Vec<&str> = blocks("sh").iter().flat_map(|block| block.lines()).collect();
-    assert_eq!(commands, ["cargo run --release --example mnist", "cargo test --all-features"]);
+    assert_eq!(commands, ["cargo run --release --example mnist", "cargo test --workspace --all-features"]);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Function, Row, inner};
+use super::rows::Row;
+use super::{Function, inner};
 use crate::error::Result;
 use crate::graph::{self, Graph};
 use crate::tensor::{DType, Rng, Spec, Tensor};
@@ -42,7 +43,7 @@ impl Row {
     /// If the row does not work at all.
     pub fn survey(&self) -> Result<Survey> {
         let f = |x: &[Tensor]| (self.0.f)(x);
-        let function = Function { f: &f, inputs: &self.0.inputs, smooth: self.0.smooth };
+        let function = Function { f: &f, inputs: &self.0.inputs };
         let order = function.order()?;
         if !self.0.symbolic {
             let works = |&dtype: &DType| f(&function.inputs_in(dtype)).error().is_none();

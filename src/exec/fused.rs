@@ -112,14 +112,17 @@ impl Fused {
         self.space
     }
 
+    #[cfg(any(test, feature = "samples"))]
     pub(crate) fn steps(&self) -> &[Step] {
         &self.steps
     }
 
+    #[cfg(any(test, feature = "samples"))]
     pub(crate) fn outputs(&self) -> &[Value] {
         &self.outputs
     }
 
+    #[cfg(any(test, feature = "samples"))]
     pub(crate) fn step(&self, value: Value) -> &Step {
         &self.steps[value.index()]
     }

@@ -6,6 +6,7 @@ pub(crate) mod fused;
 mod math;
 #[cfg(feature = "linalg")]
 pub(crate) mod matrix;
+#[cfg(any(test, feature = "samples"))]
 pub(crate) mod reference;
 pub(crate) mod scalar;
 pub(crate) mod threads;

@@ -2,6 +2,7 @@
 
 use crate::autodiff::level::{Call, bind_at};
 use crate::error::{Origin, Result};
+#[cfg(any(test, feature = "samples"))]
 use crate::exec::reference;
 use crate::ops::InputSet;
 use crate::ops::Op;
@@ -89,6 +90,7 @@ impl Graph {
     }
 
     /// The outputs for these concrete inputs, by the reference interpreter.
+    #[cfg(any(test, feature = "samples"))]
     pub(crate) fn interpret(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         self.run(inputs, |step, x| {
             let specs: Vec<&Spec> = x.iter().map(|x| x.spec()).collect();

@@ -26,6 +26,7 @@ mod print;
 mod random;
 mod reduce;
 mod rounding;
+#[cfg(any(test, feature = "samples"))]
 pub(crate) mod samples;
 mod scan;
 mod scatter;

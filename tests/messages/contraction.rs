@@ -60,11 +60,3 @@ fn contractions() {
         x.vecdot(&x, 2) => "vecdot: axis 2 of a tensor with 2 axes, [2, 3] | operands: f32[2, 3]";
     }
 }
-
-#[cfg(not(feature = "linalg"))]
-#[test]
-fn a_negative_power_needs_the_feature() {
-    table! {
-        f32s(&[2, 2]).matrix_power(-1) => "matrix_power: a negative power is one of the inverse | operands: f32[2, 2] | help: build retrograd with the feature `linalg`";
-    }
-}

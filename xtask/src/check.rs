@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::{root, run};
+use crate::{cargo, root, run};
 
 const HELP: &str = "\
-Formatting, lints, the list of operations, documentation and examples, cheapest first; stops at the first failure.
+Formatting, lints, documentation and examples, cheapest first; stops at the first failure.
 
 Usage: cargo xtask check
 
@@ -37,11 +37,9 @@ fn check() -> Result<(), String> {
     if component("clippy", "clippy", &mut left_out) {
         run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
         run(cargo()
-            .args(["clippy", "--package", "retrograd", "--all-targets", "--all-features"])
+            .args(["clippy", "--workspace", "--all-targets", "--all-features"])
             .args(["--", "-D", "warnings"]))?;
     }
-    // Among them, that docs/operations.md is what the code says.
-    run(cargo().args(["test", "--quiet", "--package", "xtask", "--features", "linalg"]))?;
     run(cargo()
         .args(["doc", "--no-deps", "--workspace", "--all-features"])
         .env("RUSTDOCFLAGS", "-D warnings"))?;
@@ -55,11 +53,6 @@ fn check() -> Result<(), String> {
         ),
     }
     Ok(())
-}
-
-/// The cargo that runs this program.
-fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// Whether `cargo <command>` is installed; if not, its component goes to `left_out`.

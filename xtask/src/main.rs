@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 mod bench;
 mod check;
 mod memcheck;
+#[cfg(feature = "operations")]
 mod operations;
 
 const HELP: &str = "\
@@ -42,6 +43,24 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The list of operations is made of the library itself, for which the other commands need not wait: a second build of
+/// this program has it.
+#[cfg(not(feature = "operations"))]
+mod operations {
+    use super::{cargo, run};
+
+    pub(crate) fn main(arguments: &[String]) -> Result<(), String> {
+        let program =
+            ["run", "--quiet", "--package", "xtask", "--features", "operations", "--", "operations"];
+        run(cargo().args(program).args(arguments))
+    }
+}
+
+/// The cargo that runs this program.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// The repository's root, where every command runs.

@@ -3,10 +3,13 @@
 //! Nothing here is shared with the fast kernels: elementary functions are the standard library's, in
 //! f64, and those that it lacks are in `special`.
 
+#[cfg(any(test, feature = "samples"))]
 use std::num::Wrapping;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::{Expr, special};
+#[cfg(any(test, feature = "samples"))]
+use super::Expr;
+use super::special;
 use crate::exec::math::num::Float;
 use crate::exec::scalar::{Scalar, refused};
 
@@ -14,6 +17,7 @@ use crate::exec::scalar::{Scalar, refused};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reference<T>(pub(crate) T);
 
+#[cfg(any(test, feature = "samples"))]
 impl Expr {
     /// Its value in f64.
     pub(crate) fn eval_f64(&self, inputs: &[f64]) -> f64 {

@@ -239,6 +239,12 @@ impl Tensor {
     #[cfg(not(feature = "linalg"))]
     #[track_caller]
     fn inverse_for_power(&self) -> Tensor {
+        self.no_inverse_for_power()
+    }
+
+    #[cfg(any(test, not(feature = "linalg")))]
+    #[track_caller]
+    fn no_inverse_for_power(&self) -> Tensor {
         let misfit = Misfit::kind(crate::ErrorKind::Other, "a negative power is one of the inverse");
         misuse("matrix_power", &[self], misfit.help("build retrograd with the feature `linalg`"))
     }
@@ -352,5 +358,19 @@ impl Chain<'_> {
         }
         let middle = self.split[first][last];
         self.product(first, middle).matmul(&self.product(middle + 1, last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_negative_power_without_the_feature_names_it() {
+        let text = Tensor::ones([2, 2]).no_inverse_for_power().error().unwrap().to_string();
+        assert!(
+            text.starts_with("matrix_power: a negative power is one of the inverse\n  operands: f32[2, 2]\n")
+        );
+        assert!(text.ends_with("help: build retrograd with the feature `linalg`"), "{text}");
     }
 }
