@@ -1,4 +1,4 @@
-//! What a model of layers costs beside its layers: `cargo bench --bench layers`.
+//! What a model of layers costs beside its layers: `cargo bench --bench layers`, or `-- mlp` for one of the networks.
 //!
 //! The same layers run in two ways, in turns: through `functionalize_with_state` inside `grad`, and by calls of their
 //! `forward` and `backward` written by hand, which record nothing. Value and gradient of all parameters, one thread. The
@@ -30,19 +30,22 @@ fn networks() -> Vec<(&'static str, Sequential, Tensor)> {
     ]
 }
 
-/// Seconds of both, as a ratio and the median of each in microseconds.
+/// The ratio of both times, and the median of each in microseconds. They take turns in being the first of a round.
 fn in_turns(
     mut mixed: impl FnMut() -> Result<()>,
     mut by_hand: impl FnMut() -> Result<()>,
 ) -> Result<[f64; 3]> {
     let mut times = [const { Vec::new() }; 2];
-    for _ in 0..ROUNDS + 5 {
-        let start = Instant::now();
-        mixed()?;
-        let middle = Instant::now();
-        by_hand()?;
-        times[0].push((middle - start).as_secs_f64());
-        times[1].push(middle.elapsed().as_secs_f64());
+    for round in 0..ROUNDS + 5 {
+        for which in [round % 2, 1 - round % 2] {
+            let start = Instant::now();
+            if which == 0 {
+                mixed()?
+            } else {
+                by_hand()?
+            }
+            times[which].push(start.elapsed().as_secs_f64());
+        }
     }
     let [mixed, by_hand] = times.map(|mut times| {
         times.drain(..5);
@@ -55,7 +58,11 @@ fn in_turns(
 fn main() -> Result<()> {
     set_threads(1);
     let criterion = CrossEntropyLoss::default();
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (name, net, x) in networks() {
+        if !named.is_empty() && !named.iter().any(|own| own == name) {
+            continue;
+        }
         let labels = Tensor::arange(x.shape()[0] as i64).remainder(10);
         let (f, params, state) = functionalize_with_state(net.clone(), &mut Rng::seed(2));
         let cross_entropy = criterion_function(criterion.clone());
@@ -64,14 +71,14 @@ fn main() -> Result<()> {
         };
         let gradient = grad(loss);
         let mixed = || {
-            black_box(gradient.call(&params, (&x, &labels))?);
+            let _ = black_box(gradient.call(&params, (&x, &labels))?);
             Ok(())
         };
         let by_hand = || {
             let (y, saved, _) = Module::forward(&net, &params, &state, &x, &mut Ctx::train(Rng::seed(3)));
             let (value, kept) = criterion.forward(&y, &labels);
             let dy = criterion.backward(&kept, &value.ones_like());
-            black_box((Module::backward_params(&net, &params, &saved, &dy), value));
+            let _ = black_box((Module::backward_params(&net, &params, &saved, &dy), value));
             Ok(())
         };
         let [ratio, mixed, direct] = in_turns(mixed, by_hand)?;
@@ -80,7 +87,7 @@ fn main() -> Result<()> {
 
         let compiled = grad(loss).optimize(true).fallback(Fallback::Error);
         let optimized = || {
-            black_box(compiled.call(&params, (&x, &labels))?);
+            let _ = black_box(compiled.call(&params, (&x, &labels))?);
             Ok(())
         };
         let [ratio, optimized, _] = in_turns(optimized, by_hand)?;

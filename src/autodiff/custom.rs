@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use super::function::raise;
-use super::level::{bind_many, value_of};
+use super::level::{LevelId, bind_many, top_level, value_of};
 use super::transform::{jvp, vjp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph;
@@ -172,7 +172,7 @@ fn outputs(call: Arc<dyn Call>, leaves: &[&Tensor]) -> Vec<Tensor> {
             }
         }
     }
-    let run = Arc::new(Run { call, parts: OnceLock::new() });
+    let run = Arc::new(Run { call, level: top_level(leaves), parts: OnceLock::new() });
     let y = bind_many(&Custom(run.clone()), leaves);
     let error = y.first().and_then(|y| y.error().cloned());
     let Some(parts) = run.parts.get() else {
@@ -256,6 +256,8 @@ impl<R: Rules> Call for Typed<R> {
 /// A call as an operation.
 struct Run {
     call: Arc<dyn Call>,
+    /// The topmost level among the argument's leaves.
+    level: Option<LevelId>,
     parts: OnceLock<Parts>,
 }
 
@@ -451,6 +453,13 @@ impl CustomRule for Run {
         let saved = |floating: &[Tensor]| Ok(self.saved_of(x, &floats, floating));
         dy.extend(pushed(&saved, &at(x, &floats), &at(dx, &floats))?);
         Ok(dy)
+    }
+
+    /// Saved values have a cotangent where `backward` was differentiated, which is never on the level that the function was
+    /// called on: it is that level which calls `backward`, with what lies below. There a tape keeps nothing but them.
+    fn reads_from(&self, level: LevelId) -> Option<usize> {
+        let alone = self.level == Some(level) || !self.call.is_made_of_operations();
+        alone.then(|| self.parts.get().map_or(0, |parts| parts.outputs))
     }
 
     fn batched(self: Arc<Self>, size: usize, batched: InputSet) -> Arc<dyn CustomRule> {

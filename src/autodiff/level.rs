@@ -107,6 +107,12 @@ pub(crate) fn bind_at(call: Call<'_>) -> Outputs {
     }
 }
 
+/// The topmost open level among tensors, on which an operation on them is called first.
+pub(crate) fn top_level(inputs: &[&Tensor]) -> Option<LevelId> {
+    let levels = inputs.iter().filter_map(|x| x.lifted()).map(|lifted| &lifted.level);
+    levels.filter(|level| level.is_open()).map(|level| level.id()).max()
+}
+
 /// Some input outlived its level: goes on with what it has become.
 #[cold]
 fn bind_settled(call: Call<'_>) -> Outputs {

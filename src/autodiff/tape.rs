@@ -144,7 +144,7 @@ impl Tape {
             arity: call.inputs.len() as u8,
             parents: [parent(0), parent(1)],
             inputs: [input(0), input(1)],
-            output: reads.outputs.then(|| y.clone()),
+            output: reads.output(0).then(|| y.clone()),
         }
     }
 
@@ -162,7 +162,12 @@ impl Tape {
             specs: inputs
                 .map(|(x, low)| (reads.specs && self.own(x).is_none()).then(|| *low.spec()))
                 .collect(),
-            outputs: y.as_slice().iter().map(|y| reads.outputs.then(|| y.clone())).collect(),
+            outputs: y
+                .as_slice()
+                .iter()
+                .enumerate()
+                .map(|(k, y)| reads.output(k).then(|| y.clone()))
+                .collect(),
             output_specs: y.as_slice().iter().map(|y| *y.spec()).collect(),
         }
     }
@@ -209,10 +214,12 @@ impl Level for Tape {
             }
             lower
         });
-        let reads = call.op.reads(needs);
+        let reads = call.op.reads_on(self.id, needs);
         let kept = reads.map_or(InputSet::NONE, |reads| reads.inputs);
         let lower_call = Call { inputs: lowered.as_slice(), dying: dying.without(kept), ..call };
         let y = bind_at(lower_call);
+        // Of several outputs it may be known only now which are read.
+        let reads = if matches!(y, Outputs::One(_)) { reads } else { call.op.reads_on(self.id, needs) };
         match reads {
             Some(reads) if y.as_slice()[0].error().is_none() => {
                 self.record(me, &call, lowered.as_slice(), reads, y)

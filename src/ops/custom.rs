@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::operands::{InputSet, Outputs};
 use super::primitive::{Primitive, Reads, Residuals};
 use crate::autodiff::Batch;
-use crate::autodiff::level::{bind, bind_many, origin, serving_user};
+use crate::autodiff::level::{LevelId, bind, bind_many, origin, serving_user};
 use crate::error::{Error, ErrorKind, Misfit, Result};
 use crate::exec::{Kernel, Opaque, View};
 use crate::graph::{Seen, Value};
@@ -108,6 +108,12 @@ pub(crate) trait CustomRule: Any + Debug + Send + Sync {
         let _ = (x, y, dx);
         Err(no_jvp())
     }
+    /// The first output that `vjp` reads on a level, if it reads no inputs there and no output before that one: it is given
+    /// stand-ins for them, and for the cotangents of the others if they are zero. `None`: it may read everything.
+    fn reads_from(&self, level: LevelId) -> Option<usize> {
+        let _ = level;
+        None
+    }
     /// Whether `forward` is made of tensor operations, so that a trace may record them.
     fn is_made_of_operations(&self) -> bool;
     /// The rule for `size` examples at once.
@@ -159,6 +165,13 @@ impl Primitive for Custom {
         Some(Reads { outputs: true, ..Reads::inputs(InputSet::ALL) })
     }
 
+    fn reads_on(&self, level: LevelId, needs: InputSet) -> Option<Reads> {
+        match self.0.reads_from(level) {
+            Some(first_output) => Some(Reads { outputs: true, first_output, specs: true, ..Reads::NOTHING }),
+            None => self.reads(needs),
+        }
+    }
+
     fn jvp(&self, at: &Residuals<'_>, dx: &[Option<&Tensor>], dy: &mut [Option<Tensor>]) {
         let dx = or_zeros(dx, |i| *at.x(i).spec());
         let (x, y) = (owned(at.inputs), owned(at.outputs));
@@ -169,10 +182,22 @@ impl Primitive for Custom {
     }
 
     fn vjp(&self, at: &Residuals<'_>, dy: &[Option<&Tensor>], needs: InputSet, dx: &mut [Option<Tensor>]) {
-        let dy = or_zeros(dy, |k| *at.output_specs[k]);
-        let (x, y) = (owned(at.inputs), owned(at.outputs));
+        let spec = |i: usize| *at.input_specs[i].expect("`reads_on` asks for specs");
+        // What `reads_on` left out is not read, and neither are the cotangents of what is kept instead.
+        let all = at.inputs.iter().all(Option::is_some);
+        let or_hollow = |value: &Option<&Tensor>| value.map_or_else(Tensor::hollow, Clone::clone);
+        let x: Vec<Tensor> = at.inputs.iter().map(or_hollow).collect();
+        let y: Vec<Tensor> = at.outputs.iter().map(or_hollow).collect();
+        let dy: Vec<Tensor> = (0..dy.len())
+            .map(|k| match dy[k] {
+                Some(dy) => dy.clone(),
+                None if all || at.outputs[k].is_none() => Tensor::splat(*at.output_specs[k], 0.into()),
+                None => Tensor::hollow(),
+            })
+            .collect();
         let cotangents = serving_user(origin(), || self.0.clone().vjp(&x, &y, &dy, needs));
-        let specs: Vec<Spec> = x.iter().map(|x| *x.spec()).collect();
+        let specs: Vec<Spec> =
+            (0..x.len()).map(|i| at.inputs[i].map_or_else(|| spec(i), |x| *x.spec())).collect();
         checked(self.name(), "vjp", cotangents, &specs, dx);
     }
 

@@ -64,7 +64,7 @@ impl<L: Linear> Primitive for LinearMap<L> {
     }
 
     fn reads(&self, _: InputSet) -> Option<Reads> {
-        let reads = Reads { inputs: L::CONSTANTS, outputs: false, specs: L::READS_SPECS };
+        let reads = Reads { specs: L::READS_SPECS, ..Reads::inputs(L::CONSTANTS) };
         (!self.0.is_constant()).then_some(reads)
     }
 

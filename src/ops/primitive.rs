@@ -7,6 +7,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::operands::{InputSet, Outputs};
+use crate::autodiff::level::LevelId;
 use crate::error::Misfit;
 use crate::exec::Kernel;
 use crate::graph::{Seen, Value};
@@ -35,6 +36,13 @@ pub(crate) trait Primitive: Identity + fmt::Debug + Send + Sync {
 
     /// What `vjp` reads when the inputs in `needs` want a cotangent. `None`: it has no derivative.
     fn reads(&self, needs: InputSet) -> Option<Reads>;
+
+    /// The same on one level: less, where that is known. Of an operation with several outputs it is asked again once they
+    /// are there, and then of the outputs alone.
+    fn reads_on(&self, level: LevelId, needs: InputSet) -> Option<Reads> {
+        let _ = level;
+        self.reads(needs)
+    }
 
     /// Writes each output's tangent to `dy`. A missing tangent is zero, in `dx` and in `dy`; one in `dx` is there.
     fn jvp(&self, at: &Residuals<'_>, dx: &[Option<&Tensor>], dy: &mut [Option<Tensor>]);
@@ -73,6 +81,8 @@ pub(crate) struct Reads {
     pub(crate) inputs: InputSet,
     /// Whether it reads the outputs' values.
     pub(crate) outputs: bool,
+    /// The first output whose value it reads, if so.
+    pub(crate) first_output: usize,
     /// Whether it reads the spec of an input that wants no cotangent. (Those of inputs that want one are there
     /// anyway, and so are the outputs'.)
     pub(crate) specs: bool,
@@ -80,13 +90,19 @@ pub(crate) struct Reads {
 
 impl Reads {
     /// Only specs of inputs that want a cotangent.
-    pub(crate) const NOTHING: Reads = Reads { inputs: InputSet::NONE, outputs: false, specs: false };
+    pub(crate) const NOTHING: Reads = Reads::inputs(InputSet::NONE);
     /// Only the outputs.
-    pub(crate) const OUTPUTS: Reads = Reads { inputs: InputSet::NONE, outputs: true, specs: false };
+    pub(crate) const OUTPUTS: Reads = Reads { outputs: true, ..Reads::NOTHING };
 
     /// The values of these inputs.
     pub(crate) const fn inputs(inputs: InputSet) -> Reads {
-        Reads { inputs, outputs: false, specs: false }
+        Reads { inputs, outputs: false, first_output: 0, specs: false }
+    }
+
+    /// Whether it reads the value of this output.
+    #[inline]
+    pub(crate) fn output(&self, k: usize) -> bool {
+        self.outputs && k >= self.first_output
     }
 }
 

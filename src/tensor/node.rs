@@ -153,7 +153,6 @@ impl Tensor {
         Tensor::from_parts(spec, Repr::Concrete(Array { data: Data::Splat(bits), offset: 0, strides: None }))
     }
 
-    /// A tensor that carries an error instead of a value.
     /// A tensor that carries an error instead of a value: it passes through later operations, and the error comes out
     /// where a value is asked for.
     ///

@@ -1,5 +1,7 @@
 //! Asking a tensor for what it is and for its values.
 
+use std::sync::OnceLock;
+
 use super::{Element, Number, Shape, Spec, Tensor};
 use crate::autodiff::function::raise;
 use crate::autodiff::level::{origin, value_of};
@@ -194,9 +196,10 @@ impl Tensor {
         self.concrete().is_some_and(|array| array.is_contiguous())
     }
 
-    /// A valueless stand-in while a tensor is taken out of a variable.
+    /// A valueless stand-in: always the same tensor, a zero.
     pub(crate) fn hollow() -> Tensor {
-        Tensor::splat(Spec::new(Shape::SCALAR, DType::F32), Number::Int(0))
+        static HOLLOW: OnceLock<Tensor> = OnceLock::new();
+        HOLLOW.get_or_init(|| Tensor::splat(Spec::new(Shape::SCALAR, DType::F32), Number::Int(0))).clone()
     }
 
     /// The number that all elements are, if the tensor is a splat.
