@@ -352,8 +352,8 @@ fn a_transformer_does_not_look_ahead_and_compiles() -> Result<()> {
     };
     // Embeddings as small as the first ones are bend too much, once they are normalised, for differences.
     let mut small = f64s(&small);
-    small.embedding.weight = small.embedding.weight * 25.0;
-    small.position = small.position * 25.0;
+    small.embedding.weight *= 25.0;
+    small.position *= 25.0;
     gradcheck(loss, &small, (&x, &next))?;
     let error = f(&p, &Tensor::zeros([3, 7]).i64(), &mut Ctx::eval()).item::<f32>().unwrap_err().to_string();
     assert!(
@@ -366,6 +366,7 @@ fn a_transformer_does_not_look_ahead_and_compiles() -> Result<()> {
 #[test]
 fn one_generator_serves_the_networks_that_a_function_returns() {
     // Compiles only if a network does not hold on to the options and the generator that it was made with.
+    #[expect(clippy::type_complexity, reason = "the type is what is tested")]
     fn halves(rng: &mut Rng) -> (impl Fn(&(Layers, Layers), &Tensor) -> Tensor + use<>, (Layers, Layers)) {
         let (encode, encoder, state) = neural_network(&NeuralNetwork::new(6, [3]), rng);
         let (decode, decoder, _) = neural_network(&NeuralNetwork::new(3, [6]), rng);

@@ -104,7 +104,8 @@ fn an_invalid_leaf_is_its_own_error_with_its_path() {
 #[test]
 fn a_tensor_without_a_value_is_an_error_of_the_line_that_saves_it() -> Result<()> {
     let save = |x: &Tensor| {
-        let error = io::to_bytes(&[x.clone()]).expect_err("has no value");
+        let one = [x.clone()];
+        let error = io::to_bytes(&one).expect_err("has no value");
         assert_eq!(error.location().map(|at| at.file()), Some(file!()), "{error}");
         assert!(error.to_string().starts_with("leaf `[0]`: to_bytes: "), "{error}");
         x.clone()

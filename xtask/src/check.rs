@@ -44,7 +44,7 @@ fn check() -> Result<(), String> {
         .args(["doc", "--no-deps", "--workspace", "--all-features"])
         .env("RUSTDOCFLAGS", "-D warnings"))?;
     // As the tests left them; a release build differs in optimisation alone, and takes minutes.
-    run(cargo().args(["build", "--examples", "--all-features"]))?;
+    run(cargo().args(["build", "--workspace", "--examples", "--all-features"]))?;
     match &left_out[..] {
         [] => println!("all checks passed"),
         names => println!(
