@@ -58,7 +58,8 @@ pub(crate) trait Rules: Sized + Send + Sync + 'static {
     /// For errors.
     fn name(&self) -> &'static str;
 
-    /// Whether the other rules are certain to do the same. Code that holds nothing is.
+    /// Whether the other rules are certain to do the same. Code that holds nothing is; a layer is not, since a foreign one
+    /// may draw or count on its own.
     fn same(&self, _: &Self) -> bool {
         size_of::<Self>() == 0
     }

@@ -108,10 +108,6 @@ impl<C: Criterion> Rules for Rule<C> {
         self.0.name()
     }
 
-    fn same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     fn is_made_of_operations(&self) -> bool {
         !self.0.is_foreign()
     }

@@ -102,10 +102,6 @@ impl<M: Module> Rules for Layer<M> {
         self.module.name()
     }
 
-    fn same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.module, &other.module) && self.mode == other.mode
-    }
-
     fn is_made_of_operations(&self) -> bool {
         !self.module.is_foreign()
     }

@@ -7,8 +7,7 @@ use super::isa::{Isa, isa};
 /// The same source is compiled two or three times and never fuses or reorders arithmetic, so that all yield the same
 /// bits.
 pub(crate) trait Job {
-    /// Whether it is worth compiling for AVX-512 besides AVX2, which adds a third to the build of what is seldom asked
-    /// for or waits for memory.
+    /// Whether it is worth compiling for AVX-512 besides AVX2: not if it is seldom asked for or waits for memory.
     const WIDE: bool = true;
 
     /// Does the work. To be `#[inline(always)]`, and so everything with a loop that it calls: a function that is

@@ -4,7 +4,7 @@
 //! type; it is compiled in functions that enable AVX-512 (of floats), AVX2 or nothing, and LLVM's
 //! loop vectoriser makes SIMD code of each. On AArch64 "nothing" includes NEON and fused
 //! multiply-add; an x86-64 machine without AVX2, from before 2013, does one element at a time, since
-//! its loops would be half of all code here.
+//! its loops were two fifths of the code here.
 //!
 //! A loop runs over tiles of 64 bytes of an operand: the constant count leaves the vectoriser no
 //! remainder to provide for. The last tile ends with the data and may overlap the one before, since

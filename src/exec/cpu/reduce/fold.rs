@@ -3,7 +3,7 @@
 //! The order in which elements combine depends on shape and strides alone. A row (reduced elements side by side) is
 //! folded into [`LANES`] totals, eight elements a lane at a time, as a tree; columns (kept elements side by side) have
 //! a total each, into which eight rows at a time go, as the same tree. Integers, whose order makes no difference, are
-//! folded one by one: trees of them would be a twelfth of what the crate takes to build.
+//! folded one by one: trees of them took a twelfth of LLVM's time for the crate.
 
 use std::hint::select_unpredictable;
 use std::marker::PhantomData;
