@@ -527,3 +527,31 @@ impl CustomRule for Pull {
         looped(self, size, batched)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grad;
+
+    /// Whether a tape keeps the argument of a call, with saved values made of it.
+    fn keeps_argument<S: Tree>(save: fn(&Tensor) -> S) -> bool {
+        let double = custom_vjp(move |x: &Tensor| (x * 2.0, save(x)), |_: &S, dy: &Tensor| dy * 2.0);
+        let kept = OnceLock::new();
+        let loss = |x: &Tensor| {
+            let between = x + 1.0;
+            let y = double.call(&between);
+            let lower = between.lifted().and_then(|lifted| lifted.lower.as_ref());
+            kept.get_or_init(|| !lower.expect("on a tape").is_unique());
+            y.sum()
+        };
+        let (dx, _) = grad(loss).call(&Tensor::ones([2]), ()).unwrap();
+        assert_eq!(dx.to_vec::<f32>().unwrap(), [2.0; 2]);
+        *kept.get().unwrap()
+    }
+
+    #[test]
+    fn a_tape_keeps_of_a_call_what_its_backward_reads() {
+        assert!(keeps_argument(Tensor::clone));
+        assert!(!keeps_argument(|_| ()));
+    }
+}
