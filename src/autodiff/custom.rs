@@ -82,12 +82,18 @@ pub(crate) trait Rules: Sized + Send + Sync + 'static {
     ) -> Result<Vec<Option<Tensor>>>;
 }
 
-/// The leaves of a backward function's result, which has the structure of what it is the cotangent of.
-pub(crate) fn cotangents<T: Tree>(name: &str, dx: &T, like: &T) -> Result<Vec<Option<Tensor>>> {
+/// Appends the leaves of a backward function's result, which has the structure of what it is the cotangent of.
+pub(crate) fn add_cotangents<T: Tree>(
+    all: &mut Vec<Option<Tensor>>,
+    name: &str,
+    dx: &T,
+    like: &T,
+) -> Result<()> {
     tree::same_paths(like, dx).map_err(|error| {
         Error::plain(ErrorKind::Tree, format!("{name}: the backward function's result: {error}"))
     })?;
-    Ok(tree::leaves(dx).into_iter().map(Some).collect())
+    tree::each_leaf(dx, &mut |dx| all.push(Some(dx.clone())));
+    Ok(())
 }
 
 struct Closures<F, B, A, O, S> {
@@ -122,7 +128,9 @@ where
     }
 
     fn backward(&self, saved: &S, dy: &O, _: InputSet, like: &A) -> Result<Vec<Option<Tensor>>> {
-        cotangents(self.name(), &(self.backward)(saved, dy), like)
+        let mut all = Vec::new();
+        add_cotangents(&mut all, self.name(), &(self.backward)(saved, dy), like)?;
+        Ok(all)
     }
 }
 
@@ -238,7 +246,7 @@ impl<R: Rules> Call for Typed<R> {
         let (output, saved) = self.rules.forward(&filled(&self.argument, &mut x.iter().cloned()));
         let mut leaves = tree::leaves(&output);
         let outputs = leaves.len();
-        leaves.extend(tree::leaves(&saved));
+        tree::each_leaf(&saved, &mut |saved| leaves.push(saved.clone()));
         if self.result.get().is_none() {
             // Whoever was first: the structure is the same.
             let _ = self.result.set(Box::new((skeleton(&output), skeleton(&saved))));

@@ -8,9 +8,11 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use smallvec::smallvec;
+
 use super::level::{Call, Level, LevelId, bind_at, on_level, serving};
 use crate::error::{Error, Origin};
-use crate::ops::{Few, InputSet, Outputs};
+use crate::ops::{Few, InputSet, Outputs, Short};
 use crate::ops::{Op, Reads, Residuals};
 use crate::tensor::{Lifted, Repr, Spec, Tensor};
 
@@ -57,12 +59,21 @@ struct Small {
 struct Large {
     op: Op,
     origin: Origin,
-    parents: Vec<Slot>,
-    inputs: Vec<Option<Tensor>>,
-    /// Of inputs without a slot, where the vjp reads them.
-    specs: Vec<Option<Spec>>,
-    outputs: Vec<Option<Tensor>>,
-    output_specs: Vec<Spec>,
+    inputs: Vec<Input>,
+    outputs: Vec<Output>,
+}
+
+/// What a large operation keeps of an input.
+struct Input {
+    parent: Slot,
+    value: Option<Tensor>,
+    /// Where it has no slot, and the vjp reads it.
+    spec: Option<Spec>,
+}
+
+struct Output {
+    spec: Spec,
+    value: Option<Tensor>,
 }
 
 impl Tape {
@@ -127,7 +138,7 @@ impl Tape {
         let large = Box::new(self.large(call, lowered, reads, &y));
         let mut entries = self.lock();
         let first = entries.len() as Slot;
-        entries.push(Entry { spec: large.output_specs[0], step: Step::Large(large) });
+        entries.push(Entry { spec: large.outputs[0].spec, step: Step::Large(large) });
         entries.extend(y.as_slice()[1..].iter().map(|y| Entry { spec: *y.spec(), step: Step::Sibling }));
         drop(entries);
         y.map(|k, y| if y.spec().dtype.is_float() { lift(me, y, first + k as Slot) } else { y })
@@ -149,26 +160,21 @@ impl Tape {
     }
 
     fn large(&self, call: &Call<'_>, lowered: &[&Tensor], reads: Reads, y: &Outputs) -> Large {
-        let inputs = call.inputs.iter().zip(lowered);
+        let input = |(i, (x, &lower)): (usize, (&&Tensor, &&Tensor))| {
+            let parent = self.slot_of(x);
+            Input {
+                parent: parent.unwrap_or(NO_SLOT),
+                value: reads.inputs.contains(i).then(|| lower.clone()),
+                spec: (reads.specs && parent.is_none()).then(|| *lower.spec()),
+            }
+        };
+        let output =
+            |(k, y): (usize, &Tensor)| Output { spec: *y.spec(), value: reads.output(k).then(|| y.clone()) };
         Large {
             op: call.op.to_op(),
             origin: call.origin,
-            parents: call.inputs.iter().map(|x| self.slot_of(x).unwrap_or(NO_SLOT)).collect(),
-            inputs: lowered
-                .iter()
-                .enumerate()
-                .map(|(i, x)| reads.inputs.contains(i).then(|| (*x).clone()))
-                .collect(),
-            specs: inputs
-                .map(|(x, low)| (reads.specs && self.own(x).is_none()).then(|| *low.spec()))
-                .collect(),
-            outputs: y
-                .as_slice()
-                .iter()
-                .enumerate()
-                .map(|(k, y)| reads.output(k).then(|| y.clone()))
-                .collect(),
-            output_specs: y.as_slice().iter().map(|y| *y.spec()).collect(),
+            inputs: call.inputs.iter().zip(lowered).enumerate().map(input).collect(),
+            outputs: y.as_slice().iter().enumerate().map(output).collect(),
         }
     }
 }
@@ -286,9 +292,9 @@ fn spec_at(earlier: &[Entry], parent: Slot) -> Option<&Spec> {
     (parent != NO_SLOT).then(|| &earlier[parent as usize].spec)
 }
 
-fn needs_of(parents: &[Slot]) -> InputSet {
+fn needs_of(parents: impl Iterator<Item = Slot>) -> InputSet {
     let mut needs = InputSet::NONE;
-    for (i, _) in parents.iter().enumerate().filter(|&(_, &parent)| parent != NO_SLOT) {
+    for (i, _) in parents.enumerate().filter(|&(_, parent)| parent != NO_SLOT) {
         needs.insert(i);
     }
     needs
@@ -303,40 +309,40 @@ impl Small {
             input_specs: &self.parents.map(|parent| spec_at(earlier, parent))[..arity],
             output_specs: &[spec],
         };
-        let needs = needs_of(&self.parents[..arity]);
+        let needs = needs_of(self.parents[..arity].iter().copied());
         let mut dx = [None, None];
         serving(self.origin, || {
             self.op.vjp(&at, &[Some(&dy)], needs, &mut dx[..arity]);
             drop(dy);
-            cotangents.add(&self.parents, dx);
+            cotangents.add(self.parents, dx);
         });
     }
 }
 
 impl Large {
     fn pull(&self, slot: Slot, earlier: &[Entry], cotangents: &mut Cotangents) {
-        let slots = slot as usize..slot as usize + self.output_specs.len();
-        let dy: Vec<Option<Tensor>> = slots.map(|slot| cotangents.0[slot].take()).collect();
+        let first = slot as usize;
+        let dy: Short<Option<Tensor>> =
+            cotangents.0[first..first + self.outputs.len()].iter_mut().map(Option::take).collect();
         if dy.iter().all(Option::is_none) {
             return;
         }
-        let inputs: Vec<_> = self.inputs.iter().map(Option::as_ref).collect();
-        let outputs: Vec<_> = self.outputs.iter().map(Option::as_ref).collect();
-        let specs = self.parents.iter().zip(&self.specs);
-        let input_specs: Vec<_> =
-            specs.map(|(&parent, own)| spec_at(earlier, parent).or(own.as_ref())).collect();
-        let output_specs: Vec<_> = self.output_specs.iter().collect();
+        let parents = self.inputs.iter().map(|x| x.parent);
         let at = Residuals {
-            inputs: &inputs,
-            outputs: &outputs,
-            input_specs: &input_specs,
-            output_specs: &output_specs,
+            inputs: &self.inputs.iter().map(|x| x.value.as_ref()).collect::<Short<_>>(),
+            outputs: &self.outputs.iter().map(|y| y.value.as_ref()).collect::<Short<_>>(),
+            input_specs: &self
+                .inputs
+                .iter()
+                .map(|x| spec_at(earlier, x.parent).or(x.spec.as_ref()))
+                .collect::<Short<_>>(),
+            output_specs: &self.outputs.iter().map(|y| &y.spec).collect::<Short<_>>(),
         };
-        let dy: Vec<_> = dy.iter().map(Option::as_ref).collect();
-        let mut dx = vec![None; inputs.len()];
+        let mut dx: Short<Option<Tensor>> = smallvec![None; self.inputs.len()];
         serving(self.origin, || {
-            self.op.vjp(&at, &dy, needs_of(&self.parents), &mut dx);
-            cotangents.add(&self.parents, dx);
+            let dy: Short<_> = dy.iter().map(Option::as_ref).collect();
+            self.op.vjp(&at, &dy, needs_of(parents.clone()), &mut dx);
+            cotangents.add(parents, dx);
         });
     }
 }
@@ -348,13 +354,13 @@ impl Cotangents {
     fn seeded(slots: usize, seeds: Vec<(Slot, Tensor)>) -> Cotangents {
         let mut cotangents = Cotangents(vec![None; slots]);
         for (slot, seed) in seeds {
-            cotangents.add(&[slot], [Some(seed)]);
+            cotangents.add([slot], [Some(seed)]);
         }
         cotangents
     }
 
-    fn add(&mut self, parents: &[Slot], dx: impl IntoIterator<Item = Option<Tensor>>) {
-        for (&parent, dx) in parents.iter().zip(dx) {
+    fn add(&mut self, parents: impl IntoIterator<Item = Slot>, dx: impl IntoIterator<Item = Option<Tensor>>) {
+        for (parent, dx) in parents.into_iter().zip(dx) {
             let Some(dx) = dx.filter(|_| parent != NO_SLOT) else { continue };
             let sum = &mut self.0[parent as usize];
             *sum = Some(match sum.take() {

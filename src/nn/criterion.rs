@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::module::short_name;
-use crate::autodiff::custom::{Rules, apply_rules, cotangents};
+use crate::autodiff::custom::{Rules, add_cotangents, apply_rules};
 use crate::ops::InputSet;
 use retrograd::{Error, Result, Tensor, Tree, tree};
 
@@ -130,8 +130,9 @@ impl<C: Criterion> Rules for Rule<C> {
             let message = format!("{name} has a gradient with respect to its input, not to its target");
             return Err(Error::msg(message));
         }
-        let mut all = cotangents(name, &self.0.backward(saved, dy), input)?;
-        all.extend(std::iter::repeat_n(None, targets));
+        let mut all = Vec::with_capacity(inputs + targets);
+        add_cotangents(&mut all, name, &self.0.backward(saved, dy), input)?;
+        all.resize(inputs + targets, None);
         Ok(all)
     }
 }

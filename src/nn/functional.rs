@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::module::{Ctx, Mode, Module};
-use crate::autodiff::custom::{Rules, apply_rules, cotangents};
+use crate::autodiff::custom::{Rules, add_cotangents, apply_rules};
 use crate::ops::InputSet;
 use retrograd::{Result, Rng, Tensor, stop_gradient, tree};
 
@@ -131,15 +131,16 @@ impl<M: Module> Rules for Layer<M> {
             (false, _) => (None, Some(self.module.backward_input(params, saved, dy))),
         };
         let name = self.module.name();
-        let dp = match dp {
-            Some(dp) => cotangents(name, &dp, params)?,
-            None => vec![None; own],
-        };
-        let dx = match dx {
-            Some(dx) => cotangents(name, &dx, input)?,
-            None => vec![None; of_input.len()],
-        };
         // State and generator have none.
-        Ok([dp, vec![None; still], dx, vec![None]].concat())
+        let mut all = Vec::with_capacity(of_input.end + 1);
+        if let Some(dp) = dp {
+            add_cotangents(&mut all, name, &dp, params)?;
+        }
+        all.resize(of_input.start, None);
+        if let Some(dx) = dx {
+            add_cotangents(&mut all, name, &dx, input)?;
+        }
+        all.resize(of_input.end + 1, None);
+        Ok(all)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use super::operands::{InputSet, Outputs};
+use super::operands::{InputSet, Outputs, Short};
 use super::primitive::{Primitive, Reads, Residuals};
 use crate::autodiff::Batch;
 use crate::autodiff::level::{LevelId, bind, bind_many, origin, serving_user};
@@ -138,6 +138,43 @@ impl Hash for Custom {
     }
 }
 
+impl Custom {
+    /// What a user's rule returned, held to the specs it must have.
+    fn checked(
+        &self,
+        rule: &str,
+        returned: Result<Vec<Option<Tensor>>>,
+        spec: &dyn Fn(usize) -> Spec,
+        slots: &mut [Option<Tensor>],
+    ) {
+        let returned = returned.and_then(|values| match values.len() == slots.len() {
+            true => Ok(values),
+            false => {
+                let message =
+                    format!("its {rule} returned {} tensors, expected {}", values.len(), slots.len());
+                Err(Error::plain(ErrorKind::Derivative, message))
+            }
+        });
+        let values = match returned {
+            Ok(values) => values,
+            Err(error) => {
+                let error = error.of_operation(self.name(), Vec::new(), origin());
+                return slots.fill_with(|| Some(Tensor::invalid(error.clone())));
+            }
+        };
+        for (i, (slot, value)) in slots.iter_mut().zip(values).enumerate() {
+            *slot = value.map(|value| {
+                if value.error().is_some() || *value.spec() == spec(i) {
+                    return value;
+                }
+                let message = format!("its {rule} returned {} at {i}, expected {}", value.spec(), spec(i));
+                let error = Error::plain(ErrorKind::Derivative, message);
+                Tensor::invalid(error.of_operation(self.name(), Vec::new(), origin()))
+            });
+        }
+    }
+}
+
 impl Primitive for Custom {
     fn name(&self) -> &'static str {
         self.0.name()
@@ -177,28 +214,27 @@ impl Primitive for Custom {
         let (x, y) = (owned(at.inputs), owned(at.outputs));
         let tangents = serving_user(origin(), || self.0.jvp(&x, &y, &dx));
         let tangents = tangents.map(|t| t.into_iter().map(Some).collect());
-        let specs: Vec<Spec> = at.output_specs.iter().map(|spec| **spec).collect();
-        checked(self.name(), "jvp", tangents, &specs, dy);
+        self.checked("jvp", tangents, &|k| *at.output_specs[k], dy);
     }
 
     fn vjp(&self, at: &Residuals<'_>, dy: &[Option<&Tensor>], needs: InputSet, dx: &mut [Option<Tensor>]) {
-        let spec = |i: usize| *at.input_specs[i].expect("`reads_on` asks for specs");
         // What `reads_on` left out is not read, and neither are the cotangents of what is kept instead.
         let all = at.inputs.iter().all(Option::is_some);
         let or_hollow = |value: &Option<&Tensor>| value.map_or_else(Tensor::hollow, Clone::clone);
-        let x: Vec<Tensor> = at.inputs.iter().map(or_hollow).collect();
-        let y: Vec<Tensor> = at.outputs.iter().map(or_hollow).collect();
-        let dy: Vec<Tensor> = (0..dy.len())
-            .map(|k| match dy[k] {
-                Some(dy) => dy.clone(),
-                None if all || at.outputs[k].is_none() => Tensor::splat(*at.output_specs[k], 0.into()),
-                None => Tensor::hollow(),
-            })
-            .collect();
+        let x: Short<Tensor> = at.inputs.iter().map(or_hollow).collect();
+        let y: Short<Tensor> = at.outputs.iter().map(or_hollow).collect();
+        let cotangent = |(k, dy): (usize, &Option<&Tensor>)| match dy {
+            Some(dy) => (*dy).clone(),
+            None if all || at.outputs[k].is_none() => Tensor::splat(*at.output_specs[k], 0.into()),
+            None => Tensor::hollow(),
+        };
+        let dy: Short<Tensor> = dy.iter().enumerate().map(cotangent).collect();
         let cotangents = serving_user(origin(), || self.0.clone().vjp(&x, &y, &dy, needs));
-        let specs: Vec<Spec> =
-            (0..x.len()).map(|i| at.inputs[i].map_or_else(|| spec(i), |x| *x.spec())).collect();
-        checked(self.name(), "vjp", cotangents, &specs, dx);
+        let spec = |i: usize| match at.inputs[i] {
+            Some(x) => *x.spec(),
+            None => *at.input_specs[i].expect("`reads_on` asks for specs"),
+        };
+        self.checked("vjp", cotangents, &spec, dx);
     }
 
     fn batch(&self, x: &[&Tensor], batched: InputSet, size: usize) -> Outputs {
@@ -212,7 +248,7 @@ impl Primitive for Custom {
 
 impl Opaque for Custom {
     fn run(&self, x: &[&Tensor]) -> Result<Vec<Tensor>> {
-        let x: Vec<Tensor> = x.iter().map(|&x| x.clone()).collect();
+        let x: Short<Tensor> = x.iter().map(|&x| x.clone()).collect();
         self.0.forward(&x).and_then(some_outputs)
     }
 }
@@ -235,40 +271,6 @@ fn or_zeros(values: &[Option<&Tensor>], spec: impl Fn(usize) -> Spec) -> Vec<Ten
         None => Tensor::splat(spec(i), 0.into()),
     };
     values.iter().enumerate().map(value).collect()
-}
-
-/// What a user's rule returned, held to the specs it must have.
-fn checked(
-    name: &'static str,
-    rule: &str,
-    returned: Result<Vec<Option<Tensor>>>,
-    specs: &[Spec],
-    slots: &mut [Option<Tensor>],
-) {
-    let returned = returned.and_then(|values| match values.len() == specs.len() {
-        true => Ok(values),
-        false => {
-            let message = format!("its {rule} returned {} tensors, expected {}", values.len(), specs.len());
-            Err(Error::plain(ErrorKind::Derivative, message))
-        }
-    });
-    let values = match returned {
-        Ok(values) => values,
-        Err(error) => {
-            let error = error.of_operation(name, Vec::new(), origin());
-            return slots.fill_with(|| Some(Tensor::invalid(error.clone())));
-        }
-    };
-    for (i, (slot, value)) in slots.iter_mut().zip(values).enumerate() {
-        *slot = value.map(|value| {
-            if value.error().is_some() || *value.spec() == specs[i] {
-                return value;
-            }
-            let message = format!("its {rule} returned {} at {i}, expected {}", value.spec(), specs[i]);
-            let error = Error::plain(ErrorKind::Derivative, message);
-            Tensor::invalid(error.of_operation(name, Vec::new(), origin()))
-        });
-    }
 }
 
 /// A rule made of tensor operations, run once for all examples under a level of its own.

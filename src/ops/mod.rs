@@ -49,7 +49,7 @@ pub(crate) use fused::Fusion;
 #[cfg(feature = "linalg")]
 pub use linalg::{Triangle, Triangular};
 pub use movement::INFER;
-pub(crate) use operands::{Few, InputSet, Outputs};
+pub(crate) use operands::{Few, InputSet, Outputs, Short};
 pub use predicate::Closeness;
 pub(crate) use primitive::{Op, Primitive, Reads, Residuals};
 pub use print::print;

@@ -1,5 +1,7 @@
 //! What goes into a primitive and comes out of it: sets of inputs, the usual few without allocation, outputs.
 
+use smallvec::SmallVec;
+
 use crate::error::Error;
 use crate::tensor::Tensor;
 
@@ -96,6 +98,9 @@ impl Outputs {
         }
     }
 }
+
+/// A list with an entry for each input or output, of which operations have few.
+pub(crate) type Short<T> = SmallVec<[T; 8]>;
 
 /// References to a call's inputs, or to something of each, without allocating for the usual few.
 pub(crate) struct Few<'a, T> {

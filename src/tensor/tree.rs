@@ -161,23 +161,30 @@ pub fn zip<T: Tree, U: Tree>(a: &T, b: &U, mut f: impl FnMut(&Tensor, &Tensor) -
 
 /// The leaves, in order.
 pub fn leaves<T: Tree>(tree: &T) -> Vec<Tensor> {
-    leaf_refs(tree).into_iter().cloned().collect()
+    let mut leaves = Vec::new();
+    each_leaf(tree, &mut |leaf| leaves.push(leaf.clone()));
+    leaves
 }
 
 /// References to the leaves, in order.
 pub(crate) fn leaf_refs<T: Tree>(tree: &T) -> Vec<&Tensor> {
-    struct Collect<'a>(Vec<&'a Tensor>);
-    impl<'a> Visitor<'a> for Collect<'a> {
+    let mut leaves = Vec::new();
+    each_leaf(tree, &mut |leaf| leaves.push(leaf));
+    leaves
+}
+
+/// Gives the leaves to `f`, in order.
+pub(crate) fn each_leaf<'a, T: Tree>(tree: &'a T, f: &mut dyn FnMut(&'a Tensor)) {
+    struct Each<'a, 'f>(&'f mut dyn FnMut(&'a Tensor));
+    impl<'a> Visitor<'a> for Each<'a, '_> {
         fn leaf(&mut self, leaf: &'a Tensor) {
-            self.0.push(leaf);
+            (self.0)(leaf);
         }
         fn enter(&mut self, _: Key<'_>) {}
         fn leave(&mut self) {}
         fn fixed(&mut self, _: &dyn Fixed) {}
     }
-    let mut collect = Collect(Vec::new());
-    tree.visit(&mut collect);
-    collect.0
+    tree.visit(&mut Each(f));
 }
 
 /// The path of each leaf, in order: `w[0]`, `encoder.layers[2].b`, `["key"]`; empty for a single tensor.
@@ -262,7 +269,9 @@ pub(crate) fn same_path_lists(left: &[String], right: &[String]) -> Result<()> {
 
 /// Number of leaves.
 pub fn leaf_count<T: Tree>(tree: &T) -> usize {
-    leaf_refs(tree).len()
+    let mut count = 0;
+    each_leaf(tree, &mut |_| count += 1);
+    count
 }
 
 /// All floating-point leaves in another dtype; others stay.
