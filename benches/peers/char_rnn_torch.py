@@ -82,7 +82,7 @@ def fw(p, x, state):
     w, b = p
     of_input, w, ys = w[:V][x] + b, w[V:], []
     for t in range(x.shape[1]):
-        m = 0.9 * m + 0.5 * h.unsqueeze(2) * h.unsqueeze(1)
+        m = 0.9 * m + (0.5 / H) * h.unsqueeze(2) * h.unsqueeze(1)
         sums = of_input[:, t] + h @ w
         s = torch.zeros_like(sums)
         for _ in range(2):

@@ -312,7 +312,10 @@ fn choose(options: &Options) -> Result<(), Box<dyn Error>> {
             run(options, &text, cell, params, rng)
         }
         Kind::Fw => {
-            let (cell, params) = model::recurrent_fw_network(&FastWeights::new(network), &mut rng);
+            // A normalised state has a square of about half its length: with this rate the memory of it and what is read are of
+            // one size, where the usual 0.5 lets the memory alone decide what comes next, and nothing is learned.
+            let network = FastWeights::new(network).rate(0.5 / f64::from(options.hidden));
+            let (cell, params) = model::recurrent_fw_network(&network, &mut rng);
             run(options, &text, cell, params, rng)
         }
     }
