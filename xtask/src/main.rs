@@ -16,7 +16,7 @@ The project's own commands.
 Usage: cargo xtask <command>
 
 Commands:
-  check       Formatting, lints, documentation, examples: what CI runs after the tests, cheapest first
+  check       Formatting, lints, documentation: what CI runs after the tests, cheapest first
   bench       Our benchmark and the peers' in turns, and the ratios of their times
   memcheck    The unit tests of `tensor/` under valgrind
   operations  The list of public operations, docs/operations.md
