@@ -26,7 +26,8 @@ impl FastWeights {
         self
     }
 
-    /// How much of the last state they take up; Torch's `eta`.
+    /// How much of the last state they take up; Torch's `eta`. The square of a normalised state grows with its length: of long
+    /// ones the memory outweighs what is read, unless the rate is about `0.5 / hidden`.
     pub fn rate(mut self, rate: f64) -> FastWeights {
         self.rate = rate;
         self
