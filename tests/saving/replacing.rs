@@ -118,3 +118,30 @@ fn readers_see_one_of_the_files_that_many_threads_write() -> Result<()> {
     assert_eq!(files(&folder), [NAME]);
     Ok(())
 }
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_replaced_by_one() -> Result<()> {
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+    let folder = folder("no_file");
+    let socket = folder.join("socket");
+    let _bound = std::os::unix::net::UnixListener::bind(&socket)?;
+    let error = io::save(&socket, &Tensor::ones([1])).expect_err("a socket");
+    assert!(error.to_string().contains("it is no regular file"), "{error}");
+    assert!(fs::symlink_metadata(&socket)?.file_type().is_socket());
+    // A link to a file that is not there yet makes that file, and stays a link.
+    let link = folder.join("link");
+    symlink("later", &link)?;
+    io::save(&link, &Tensor::ones([1]))?;
+    assert!(fs::symlink_metadata(&link)?.is_symlink());
+    assert_eq!(io::load(folder.join("later"), &Tensor::zeros([1]))?.item::<f32>()?, 1.0);
+    Ok(())
+}
+
+#[test]
+fn a_name_may_be_as_long_as_the_system_allows() -> Result<()> {
+    let path = folder("long").join("n".repeat(250));
+    io::save(&path, &Tensor::ones([1]))?;
+    assert_eq!(io::load(&path, &Tensor::zeros([1]))?.item::<f32>()?, 1.0);
+    Ok(())
+}
