@@ -146,3 +146,23 @@ fn what_does_not_fit_is_refused() {
         check::module(MaxUnpool1d::new(2), &(normal(&[1, 4]), numbers), Mode::Eval).unwrap_err().to_string();
     assert!(error.contains("values of shape [1, 4] and indices of shape [1, 3]"), "{error}");
 }
+
+/// Rounded up, one window is enough for an input that is shorter than it.
+#[test]
+fn ceil_mode_takes_an_input_shorter_than_the_kernel() -> Result<()> {
+    let short = MaxPool1d::new(3).stride(2).ceil_mode(true);
+    holds(&short, &normal(&[1, 2, 2]))?;
+    let (y, ..) = short.forward(&(), &(), &Tensor::from([[1.0, 2.0]]), &mut Ctx::eval());
+    assert_eq!(y.to_vec::<f64>()?, [2.0]);
+    let average = AvgPool2d::new(4).stride(3).padding(1).ceil_mode(true);
+    holds(&average, &normal(&[1, 1, 1, 5]))?;
+    // A stride further there is none.
+    let (y, ..) = MaxPool1d::new(3).ceil_mode(true).stride(1).forward(
+        &(),
+        &(),
+        &Tensor::zeros([1, 2]),
+        &mut Ctx::eval(),
+    );
+    assert!(y.error().is_some_and(|e| e.to_string().contains("reaches over 3 positions")));
+    Ok(())
+}

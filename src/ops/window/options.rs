@@ -139,7 +139,7 @@ pub(super) struct Slides {
     padding: Option<Vec<(usize, usize)>>,
 }
 
-/// PerAxis beyond this are refused, so that sums of a few products of them fit everywhere.
+/// Lengths beyond this are refused, so that sums of a few products of them fit everywhere.
 const LONGEST: usize = 1 << 31;
 
 impl Sliding {
@@ -208,7 +208,9 @@ impl Slides {
             let (first, after) = self.padding(input, kernel, axis);
             let (extent, stride) = (self.extent(kernel, axis), self.stride[axis]);
             let padded = input[axis] + first + after;
-            let Some(room) = padded.checked_sub(extent) else {
+            // Rounded up, a window may reach over the end by less than a stride, the first one as well.
+            let over = if rounding == Rounding::Up { stride - 1 } else { 0 };
+            let Some(room) = padded.saturating_add(over).checked_sub(extent) else {
                 let message = format!(
                     "the kernel {kernel:?} reaches over {extent} positions of axis {axis} of the window, the padded \
                      input {input:?} has {padded}"
@@ -216,11 +218,9 @@ impl Slides {
                 return Err(Misfit::shape(message).help("use a smaller kernel or dilation, or more padding"));
             };
             let mut positions = room / stride + 1;
-            if rounding == Rounding::Up
-                && !room.is_multiple_of(stride)
-                && positions * stride < input[axis] + first
-            {
-                positions += 1;
+            // But it begins inside.
+            if rounding == Rounding::Up && positions > 1 && (positions - 1) * stride >= input[axis] + first {
+                positions -= 1;
             }
             output.push(positions);
             before.push(first);
