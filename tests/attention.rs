@@ -2,13 +2,15 @@
 
 mod against_torch;
 
+use std::sync::Arc;
+
 use against_torch::{Row, hold, rows};
 use retrograd::nn::{
     AttentionInput, AttentionWeights, Ctx, DecoderInput, EncoderInput, Mode, Module, MultiheadAttention,
     PositionalEncoding, TransformerActivation, TransformerDecoder, TransformerDecoderLayer,
     TransformerEncoder, TransformerEncoderLayer, functionalize,
 };
-use retrograd::{Result, Rng, Tensor, check, grad};
+use retrograd::{DType, Result, Rng, Tensor, check, grad, tree};
 
 fn x(shape: &[usize]) -> Tensor {
     Rng::seed(3).randn(shape).f64()
@@ -267,4 +269,26 @@ fn layers_of_transformers_are_pytorchs() {
             other => panic!("no test for {other}"),
         }
     }
+}
+
+#[test]
+fn a_query_that_may_look_nowhere_takes_zeros_whatever_the_mask_is_made_of() -> Result<()> {
+    let layer = Arc::new(MultiheadAttention::new(4, 2).bias(false).weights(AttentionWeights::None));
+    let params = tree::cast(&layer.params(&mut Rng::seed(1)), DType::F64);
+    let hidden = Tensor::from([[true, true, true], [false, true, false]]);
+    let added = hidden.where_(f64::NEG_INFINITY, Tensor::zeros([2, 3]).f64());
+    let [by_bool, by_number] = [hidden, added].map(|mask| {
+        let f = |query: &Tensor| {
+            let input = AttentionInput::new(query, &memory(&[3, 1, 4]), &values(&[3, 1, 4]));
+            let input = input.attn_mask(mask.clone());
+            let ((y, _), ()) = MultiheadAttention::apply(&layer, &params, &(), &input, &mut Ctx::eval());
+            (y.square().sum(), y)
+        };
+        grad(f).call(&x(&[2, 1, 4]), ())
+    });
+    let ((bool_grads, (_, y)), (grads, (_, same))) = (by_bool?, by_number?);
+    assert_eq!(y.narrow(0, 0, 1).abs().sum().item::<f64>()?, 0.0);
+    assert_eq!(y.to_vec::<f64>()?, same.to_vec::<f64>()?);
+    assert_eq!(bool_grads.to_vec::<f64>()?, grads.to_vec::<f64>()?);
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Parameters of attention.
 
 use retrograd::nn::LinearParams;
-use retrograd::{Rng, Tensor, Tree};
+use retrograd::{Error, Rng, Tensor, Tree};
 
 /// Parameters of [`MultiheadAttention`](super::MultiheadAttention), with PyTorch's names, shapes and first values:
 /// projections by Glorot's uniform distribution, biases zeros.
@@ -68,8 +68,11 @@ impl AttentionParams {
         match (&self.in_proj_weight, own) {
             (Some(joint), _) => joint.narrow(0, part * embed, embed),
             (None, Some(own)) => own.clone(),
-            // Refused before: the layer counts its parameters.
-            (None, None) => Tensor::zeros([embed, embed]),
+            (None, None) => {
+                let message =
+                    "MultiheadAttention: parameters have neither in_proj_weight nor q_, k_ and v_proj_weight";
+                Tensor::invalid(Error::msg(message))
+            }
         }
     }
 

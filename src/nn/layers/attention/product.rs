@@ -26,6 +26,16 @@ pub(super) struct Mask {
     pub(super) added: Option<Tensor>,
 }
 
+impl Mask {
+    /// Where a query may not look, be it that minus infinity is added.
+    fn all_hidden(&self) -> Option<Tensor> {
+        match (&self.hidden, self.added.as_ref().map(Tensor::isneginf)) {
+            (Some(hidden), Some(added)) => Some(hidden.logical_or(added)),
+            (hidden, added) => hidden.clone().or(added),
+        }
+    }
+}
+
 /// A score whose exponential is zero beside any other's, and which is finite: the rows of queries that may look nowhere
 /// are not NaN.
 fn lowest(scores: &Tensor) -> f64 {
@@ -48,7 +58,7 @@ pub(super) fn attend(
     if let Some(added) = &mask.added {
         scores += added;
     }
-    let weights = match &mask.hidden {
+    let weights = match &mask.all_hidden() {
         // Again after the softmax, for queries that may look nowhere: they take nothing.
         Some(hidden) => hidden.where_(0.0, hidden.where_(lowest(&scores), &scores).softmax(-1)),
         None => scores.softmax(-1),
