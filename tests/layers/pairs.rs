@@ -169,3 +169,12 @@ fn inputs_that_do_not_belong_together_are_refused() {
     assert!(error.contains(expected), "{error}");
     assert!(text(&[4, 2], &[4, 2]).contains("Bilinear: inputs [4, 2] and [4, 2]"));
 }
+
+#[test]
+fn the_padding_of_an_embedding_has_two_names() -> Result<()> {
+    let table = Embedding::new(4, 2).padding_idx(3);
+    let params = table.params(&mut Rng::seed(1));
+    let gradient = table.backward_params(&params, &Tensor::from([-1i64, 3, 0]), &Tensor::ones([3, 2])).weight;
+    assert_eq!(gradient.to_vec::<f32>()?, [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    Ok(())
+}

@@ -70,6 +70,11 @@ impl Embedding {
         EmbeddingParams { weight: &p.weight * scale }
     }
 
+    /// Where numbers name this row, from the first or from the end.
+    pub(super) fn is_row(&self, numbers: &Tensor, row: usize) -> Tensor {
+        numbers.i64().remainder(self.rows as i64).eq(row as i64)
+    }
+
     /// The padding's row, or why there is none.
     pub(super) fn padding(&self) -> Result<Option<usize>, Error> {
         let Some(index) = self.padding_idx else { return Ok(None) };
@@ -115,7 +120,7 @@ impl Module for Embedding {
         let index = index.reshape([shape_of(index).numel()]);
         let mut rows = dy.reshape([shape_of(&index).numel(), self.length]);
         if let Ok(Some(row)) = self.padding() {
-            rows = index.eq(row as i64).unsqueeze(1).where_(0.0, rows);
+            rows = self.is_row(&index, row).unsqueeze(1).where_(0.0, rows);
         }
         if self.scale_grad_by_freq {
             let ones = Tensor::ones(shape_of(&index)).to_dtype(dy.dtype());

@@ -131,7 +131,8 @@ impl EmbeddingBag {
                 return Err(Error::msg(message).help("expected [bags, length], or [n] with offsets [bags]"));
             }
         };
-        let counted = self.table.padding()?.map(|row| index.ne(row as i64).unsqueeze(1));
+        let counted =
+            self.table.padding()?.map(|row| self.table.is_row(&index, row).logical_not().unsqueeze(1));
         let mut listed = Listed { index, bag, bags, counted, factors: None };
         let column = [shape.numel(), 1];
         listed.factors = match (self.mode, weights) {
