@@ -238,3 +238,95 @@ fn normalisations_work_in_f32() -> Result<()> {
     assert!(narrow.bias.expect("an offset").f64().allclose(&wide.bias.expect("an offset"), 1e-4, 1e-5)?);
     Ok(())
 }
+
+/// What f16 does not hold on the way: squares and sums above 65,504, and counts.
+#[test]
+fn statistics_of_sixteen_bit_floats_are_computed_in_f32() -> Result<()> {
+    let (many, large) = (Tensor::full([256, 256], 0.5f32).f16(), Tensor::full([1000], 100f32).f16());
+    let pair = Tensor::from([[300f32, -400.0]]).f16();
+    let number = |x: Tensor| x.f32().sum().item::<f32>();
+    assert_eq!(many.mean().dtype(), DType::F16);
+    assert_eq!(
+        [number(many.mean())?, number(large.mean_dim(0))?, number(large.nanmean())?],
+        [0.5, 100.0, 100.0]
+    );
+    assert_eq!([number(many.var(1))?, number(pair.var_dim(1, 0))?], [0.0, f32::INFINITY]);
+    assert_eq!(
+        [number(pair.std_dim(1, 0))?, number(pair.norm())?, number(pair.vector_norm(2.0, -1))?],
+        [350.0, 500.0, 500.0]
+    );
+    assert_eq!(number(pair.cosine_similarity(&pair, -1, 1e-8))?, 1.0);
+    assert_eq!(number(pair.normalize(2.0, -1, 1e-12).abs())?, number(Tensor::from([0.6f32, 0.8]).f16())?);
+    let classes = Tensor::zeros([70_000]).f16();
+    assert!((number(classes.logsumexp(0))? - 70_000f32.ln()).abs() < 0.01);
+    assert!((number(classes.log_softmax(0).narrow(0, 0, 1))? + 70_000f32.ln()).abs() < 0.01);
+    assert!((number(classes.softmax(0))? - 1.0).abs() < 0.01);
+    let (dx, _) = grad(|x: &Tensor| x.mean().f32()).call(&many, ())?;
+    assert_eq!((dx.dtype(), number(dx * 256.0)?), (DType::F16, 256.0));
+    Ok(())
+}
+
+/// A layer and its gradient in f16 beside those in f32, on numbers whose squares f16 does not hold.
+#[track_caller]
+fn holds_in_f16<M: Module<Input = Tensor, Output = Tensor>>(module: M, input: &Tensor) -> Result<()> {
+    let module = Arc::new(module);
+    let params = module.params(&mut Rng::seed(0));
+    let value_and_gradient = |dtype: DType| -> Result<(Tensor, Tensor)> {
+        let f = |x: &Tensor| {
+            let (y, _) = M::apply(
+                &module,
+                &tree::cast(&params, dtype),
+                &tree::cast(&module.state(), dtype),
+                x,
+                &mut Ctx::train(Rng::seed(1)),
+            );
+            ((y.f32() * Tensor::arange(3).f32()).sum(), y)
+        };
+        let (dx, (_, y)) = grad(f).call(&input.to_dtype(dtype), ())?;
+        Ok((y.f32(), dx.f32()))
+    };
+    let ((y, dx), (expected, expected_dx)) =
+        (value_and_gradient(DType::F16)?, value_and_gradient(DType::F32)?);
+    assert!(y.allclose(&expected, 2e-3, 2e-3)?, "{y}\ninstead of\n{expected}");
+    assert!(dx.allclose(&expected_dx, 2e-2, 1e-4)?, "{dx}\ninstead of\n{expected_dx}");
+    Ok(())
+}
+
+#[test]
+fn normalisations_of_sixteen_bit_floats_hold_large_numbers() -> Result<()> {
+    let x = (x(&[4, 2, 3]) * 400.0).f16().f32();
+    holds_in_f16(BatchNorm1d::new(2), &x)?;
+    holds_in_f16(InstanceNorm1d::new(2).track_running_stats(true), &x)?;
+    holds_in_f16(LayerNorm::new(3), &x)?;
+    holds_in_f16(GroupNorm::new(1, 2), &x)?;
+    holds_in_f16(RmsNorm::new(3), &x)?;
+    holds_in_f16(Normalize::new(2.0), &x)?;
+    holds_in_f16(LocalResponseNorm::new(2), &x)
+}
+
+#[test]
+fn statistics_in_f32_stand_beside_sixteen_bit_floats() -> Result<()> {
+    let layer = BatchNorm1d::new(2).affine(false);
+    let (f, params, state) = functionalize_with_state(layer, &mut Rng::seed(1));
+    let x = Tensor::from([[100f32, 1.0], [300.0, 3.0]]).bf16();
+    let (y, state) = f(&params, &state, &x, &mut Ctx::train(Rng::seed(2)));
+    assert_eq!((y.dtype(), y.f32().to_vec::<f32>()?), (DType::BF16, vec![-1.0, -1.0, 1.0, 1.0]));
+    let mean = &state.as_ref().expect("statistics").running_mean;
+    assert_eq!((mean.dtype(), mean.to_vec::<f32>()?), (DType::F32, vec![20.0, 0.2]));
+    assert_eq!(f(&params, &state, &x, &mut Ctx::eval()).0.dtype(), DType::BF16);
+    Ok(())
+}
+
+#[test]
+fn nothing_is_learned_of_an_empty_batch() -> Result<()> {
+    let mut ctx = Ctx::train(Rng::seed(1));
+    let (f, params, state) = functionalize_with_state(BatchNorm1d::new(3), &mut Rng::seed(1));
+    let (y, after) = f(&params, &state, &Tensor::zeros([0, 3]), &mut ctx);
+    assert_eq!(y.shape(), [0, 3]);
+    assert_eq!(after.expect("statistics").running_mean.to_vec::<f32>()?, [0.0; 3]);
+    let layer = InstanceNorm1d::new(3).track_running_stats(true);
+    let (f, params, state) = functionalize_with_state(layer, &mut Rng::seed(1));
+    let (_, after) = f(&params, &state, &Tensor::zeros([2, 3, 0]), &mut ctx);
+    assert_eq!(after.expect("statistics").running_var.to_vec::<f32>()?, [1.0; 3]);
+    Ok(())
+}

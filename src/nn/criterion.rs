@@ -37,7 +37,8 @@ impl Reduction {
             Reduction::None | Reduction::Sum => dl,
             // What is invalid has no shape to ask for.
             Reduction::Mean if each.error().is_some() => each.clone(),
-            Reduction::Mean => dl / each.shape().numel() as f64,
+            // In f32 where the dtype has 16 bits: f16 holds no count above 65,504.
+            Reduction::Mean => (dl.widened() / each.shape().numel() as f64).type_as(&dl),
         }
     }
 }

@@ -210,6 +210,31 @@ impl Tensor {
         }
         bind(&LinearMap(Cast(dtype)), &[self])
     }
+
+    /// The same numbers in the dtype of another tensor; see [`Tensor::to_dtype`]. Gradient: cast back.
+    ///
+    /// PyTorch: `torch.Tensor.type_as`. JAX: `x.astype(y.dtype)`.
+    #[track_caller]
+    pub fn type_as(&self, other: &Tensor) -> Tensor {
+        if other.error().is_some() { other.clone() } else { self.to_dtype(other.spec().dtype) }
+    }
+
+    /// As the dtype that arithmetic on it is carried out in: 16-bit floats as f32, others as they are. For formulas of
+    /// several steps, whose squares, sums and counts those cannot hold; [`Tensor::type_as`] leads back. Gradient: cast back.
+    ///
+    /// PyTorch: `x.float()` of a 16-bit tensor. JAX: none.
+    ///
+    /// ```
+    /// # use retrograd::Tensor;
+    /// let x = Tensor::from([300f32, 400.0]).f16();
+    /// assert_eq!(x.square().sum().sqrt().item::<f32>()?, f32::INFINITY);
+    /// assert_eq!(x.widened().square().sum().sqrt().type_as(&x).item::<f32>()?, 500.0);
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn widened(&self) -> Tensor {
+        if self.error().is_some() { self.clone() } else { self.to_dtype(self.spec().dtype.compute()) }
+    }
 }
 
 macro_rules! conversions {

@@ -157,3 +157,15 @@ fn slopes_for_other_channels_are_refused() {
     assert!(error.contains("prelu: slopes of shape [4] for 3 channels of [2, 3]"), "{error}");
     assert!(error.contains("help: one slope, or a vector with one for each position of axis 1"), "{error}");
 }
+
+/// What overflows far out is multiplied by a slope of 0.
+#[test]
+fn gelu_is_straight_where_its_formula_overflows() -> Result<()> {
+    let layer = Gelu::new().approximate(GeluForm::Tanh);
+    for x in [Tensor::from([300f32, -300.0]).f16(), Tensor::from([1e30f32, -1e30])] {
+        let (_, saved, ()) = layer.forward(&(), &(), &x, &mut Ctx::eval());
+        let ((), dx) = layer.backward(&(), &saved, &x.ones_like());
+        assert_eq!(dx.f32().to_vec::<f32>()?, [1.0, 0.0]);
+    }
+    Ok(())
+}

@@ -103,7 +103,10 @@ const UNARY: &[(&str, Unary)] = &[
     ("where_", |x| vec![x.where_(1.0, 2.0), x.where_(x, 0), x.where_(1.5, x), x.bool().where_(x, x)]),
     ("cat", |x| vec![Tensor::cat(&[x.clone(), x.clone()], 0), Tensor::stack(&[x.clone(), x.clone()], -1)]),
     ("casts", |x| {
-        DType::ALL.iter().flat_map(|&to| [x.to_dtype(to), x.to_dtype(to).to_dtype(x_dtype(x))]).collect()
+        let to = |to| {
+            [x.to_dtype(to), x.to_dtype(to).to_dtype(x_dtype(x)), x.to_dtype(to).type_as(x), x.widened()]
+        };
+        DType::ALL.iter().flat_map(|&dtype| to(dtype)).collect()
     }),
     ("iterators", |x| if x.error().is_none() && x.rank() > 0 { x.iter().collect() } else { vec![] }),
     ("ravel", |x| {

@@ -78,13 +78,13 @@ impl Criterion for KlDivLoss {
         };
         let loss = match self.reduction {
             KlReduction::None => each,
-            _ => each.sum() / self.denominator(&p),
+            _ => (each.widened().sum() / self.denominator(&p)).type_as(&each),
         };
         (loss, p)
     }
 
     fn backward(&self, p: &Tensor, dl: &Tensor) -> Tensor {
-        p * (dl / -self.denominator(p))
+        p * (dl.widened() / -self.denominator(p)).type_as(dl)
     }
 }
 

@@ -81,9 +81,9 @@ impl Tensor {
             return self.abs().sum_dim(axes);
         }
         if p == 2.0 {
-            return self.square().sum_dim(axes).root();
+            return self.widened().square().sum_dim(axes).root().type_as(self);
         }
-        self.abs().power_off_zero(p).sum_dim(axes).power_off_zero(1.0 / p)
+        self.widened().abs().power_off_zero(p).sum_dim(axes).power_off_zero(1.0 / p).type_as(self)
     }
 
     /// To the power of `p`, of elements that are not negative, with gradient 0 at 0, where a power may have an infinite
@@ -108,7 +108,7 @@ impl Tensor {
         }
         // A column's sum goes over the axis -2, and leaves the columns last.
         let (over, greatest) = match norm {
-            MatrixNorm::Frobenius => return self.square().sum_dim(axes).root(),
+            MatrixNorm::Frobenius => return self.widened().square().sum_dim(axes).root().type_as(self),
             MatrixNorm::One => (-2, true),
             MatrixNorm::LeastColumn => (-2, false),
             MatrixNorm::Infinity => (-1, true),
@@ -130,7 +130,7 @@ impl Tensor {
         if norm.error().is_some() {
             return norm;
         }
-        self / norm.keeping(self, &[axis]).maximum(eps)
+        (self.widened() / norm.widened().keeping(self, &[axis]).maximum(eps)).type_as(self)
     }
 
     /// The cosine of the angle between vectors along an axis, which goes; shapes broadcast. Norms below `eps` (PyTorch's
@@ -141,17 +141,18 @@ impl Tensor {
     /// PyTorch: `F.cosine_similarity`. JAX: none.
     #[track_caller]
     pub fn cosine_similarity(&self, other: &Tensor, axis: isize, eps: f64) -> Tensor {
-        let product = self * other;
+        let product = self.widened() * other.widened();
         if product.error().is_some() {
             return product;
         }
-        let (a, b) = (self.broadcast_to(product.spec().shape), other.broadcast_to(product.spec().shape));
+        let shape = product.spec().shape;
+        let (a, b) = (self.widened().broadcast_to(shape), other.widened().broadcast_to(shape));
         let a = a.norm_of_order("cosine_similarity", 2.0, &[axis]);
         if a.error().is_some() {
             return a;
         }
         let b = b.norm_of_order("cosine_similarity", 2.0, &[axis]);
-        product.sum_dim(axis) / (a.maximum(eps) * b.maximum(eps))
+        (product.sum_dim(axis) / (a.maximum(eps) * b.maximum(eps))).type_as(self)
     }
 
     /// The p-norm of `self - other + eps` along the last axis, which goes; shapes broadcast. PyTorch's default `eps` is

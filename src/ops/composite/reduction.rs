@@ -147,8 +147,9 @@ impl Tensor {
     fn nanmean_over(&self, operation: &'static str, axes: &[isize]) -> Tensor {
         match self.count(operation, axes) {
             Ok(_) => {
-                let count = self.isnan().logical_not().sum_dim(axes).to_dtype(self.spec().dtype);
-                self.without_nan().sum_dim(axes) / count
+                let sum = self.without_nan().widened().sum_dim(axes);
+                let count = self.isnan().logical_not().sum_dim(axes).type_as(&sum);
+                (sum / count).type_as(self)
             }
             Err(invalid) => invalid,
         }

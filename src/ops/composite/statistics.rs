@@ -13,7 +13,7 @@ impl Tensor {
     pub fn mean(&self) -> Tensor {
         let axes: Vec<isize> = (0..self.rank_or_zero() as isize).collect();
         match self.count("mean", &axes) {
-            Ok(n) => self.sum() / n as f64,
+            Ok(n) => (self.widened().sum() / n as f64).type_as(self),
             Err(invalid) => invalid,
         }
     }
@@ -29,7 +29,7 @@ impl Tensor {
     #[track_caller]
     fn mean_over(&self, operation: &'static str, axes: &[isize]) -> Tensor {
         match self.count(operation, axes) {
-            Ok(n) => self.sum_dim(axes) / n as f64,
+            Ok(n) => (self.widened().sum_dim(axes) / n as f64).type_as(self),
             Err(invalid) => invalid,
         }
     }
@@ -54,10 +54,22 @@ impl Tensor {
 
     #[track_caller]
     fn var_over(&self, operation: &'static str, axes: &[isize], correction: usize) -> Tensor {
+        self.wide_var_over(operation, axes, correction).type_as(self)
+    }
+
+    #[track_caller]
+    fn std_over(&self, operation: &'static str, axes: &[isize], correction: usize) -> Tensor {
+        self.wide_var_over(operation, axes, correction).root().type_as(self)
+    }
+
+    /// The variance in the dtype that it is computed in, which may hold the square of what the tensor's holds.
+    #[track_caller]
+    fn wide_var_over(&self, operation: &'static str, axes: &[isize], correction: usize) -> Tensor {
         match self.count(operation, axes) {
             Ok(n) => {
-                let deviation = self - self.mean_keepdim(axes);
-                deviation.square().sum_dim(axes) / (n as f64 - correction as f64).max(0.0)
+                let x = self.widened();
+                let squares = (&x - x.mean_keepdim(axes)).square().sum_dim(axes);
+                squares / (n as f64 - correction as f64).max(0.0)
             }
             Err(invalid) => invalid,
         }
@@ -102,7 +114,7 @@ impl Tensor {
     /// PyTorch: `torch.std`. JAX: `jnp.std`.
     #[track_caller]
     pub fn std_dim(&self, axes: impl IntoAxes, correction: usize) -> Tensor {
-        self.var_over("std_dim", axes.as_axes(), correction).root()
+        self.std_over("std_dim", axes.as_axes(), correction)
     }
 
     /// The standard deviation of all elements. See [`Tensor::std_dim`].
@@ -112,7 +124,8 @@ impl Tensor {
     /// PyTorch: `torch.std`. JAX: `jnp.std`.
     #[track_caller]
     pub fn std(&self, correction: usize) -> Tensor {
-        self.var(correction).root()
+        let axes: Vec<isize> = (0..self.rank_or_zero() as isize).collect();
+        self.std_over("std", &axes, correction)
     }
 
     /// The standard deviation over one or several axes, which stay with length 1. See [`Tensor::std_dim`].
@@ -122,7 +135,7 @@ impl Tensor {
     /// PyTorch: `torch.std`. JAX: `jnp.std`.
     #[track_caller]
     pub fn std_keepdim(&self, axes: impl IntoAxes, correction: usize) -> Tensor {
-        self.var_over("std_keepdim", axes.as_axes(), correction).root().keeping(self, axes.as_axes())
+        self.std_over("std_keepdim", axes.as_axes(), correction).keeping(self, axes.as_axes())
     }
 
     /// The standard deviation and the mean over one or several axes, which go. See [`Tensor::std_dim`].
@@ -133,7 +146,7 @@ impl Tensor {
     #[track_caller]
     pub fn std_mean(&self, axes: impl IntoAxes, correction: usize) -> (Tensor, Tensor) {
         let axes = axes.as_axes();
-        (self.var_over("std_mean", axes, correction).root(), self.mean_over("std_mean", axes))
+        (self.std_over("std_mean", axes, correction), self.mean_over("std_mean", axes))
     }
 
     /// The covariances of variables, the rows of this matrix `[variables, observations]`: products of deviations from
@@ -164,12 +177,13 @@ impl Tensor {
         if shape.rank() > 2 {
             return self.refuse_shape(operation, format!("takes a matrix or a vector, got shape {shape}"));
         }
-        let deviation = self - self.mean_keepdim(-1);
+        let x = self.widened();
+        let deviation = &x - x.mean_keepdim(-1);
         let products = match shape.rank() {
             1 => deviation.dot(&deviation),
             _ => deviation.matmul(&deviation.t()),
         };
-        products / (n as f64 - correction as f64).max(0.0)
+        (products / (n as f64 - correction as f64).max(0.0)).type_as(self)
     }
 
     /// The correlation coefficients of variables, the rows of this matrix `[variables, observations]`: covariances divided
@@ -180,13 +194,14 @@ impl Tensor {
     /// PyTorch: `torch.corrcoef`. JAX: `jnp.corrcoef`.
     #[track_caller]
     pub fn corrcoef(&self) -> Tensor {
-        let products = self.covariance("corrcoef", 0);
+        let x = self.widened();
+        let products = x.covariance("corrcoef", 0);
         if products.error().is_some() {
             return products;
         }
-        let spread = self.std_dim(-1, 0);
-        let spreads = if self.spec().shape.rank() == 1 { spread.square() } else { spread.outer(&spread) };
-        (products / spreads).clamp(-1.0, 1.0)
+        let spread = x.std_dim(-1, 0);
+        let spreads = if x.spec().shape.rank() == 1 { spread.square() } else { spread.outer(&spread) };
+        (products / spreads).clamp(-1.0, 1.0).type_as(self)
     }
 
     /// The root, with gradient 0 at 0: it is taken of 1 there, so that no infinite slope meets the zero.
@@ -249,8 +264,9 @@ impl Tensor {
         match self.count(operation, axes) {
             Ok(0) => self.exp().sum_keepdim(axes).log(),
             Ok(_) => {
-                let ceiling = self.ceiling(axes);
-                (self - &ceiling).exp().sum_keepdim(axes).log() + ceiling
+                let x = self.widened();
+                let ceiling = x.ceiling(axes);
+                ((&x - &ceiling).exp().sum_keepdim(axes).log() + ceiling).type_as(self)
             }
             Err(invalid) => invalid,
         }
@@ -264,9 +280,10 @@ impl Tensor {
         match self.count("softmax", &[axis]) {
             Ok(0) => self.clone(),
             Ok(_) => {
-                let powers = (self - self.ceiling(&[axis])).exp();
+                let x = self.widened();
+                let powers = (&x - x.ceiling(&[axis])).exp();
                 let total = powers.sum_keepdim(axis);
-                powers / total
+                (powers / total).type_as(self)
             }
             Err(invalid) => invalid,
         }
@@ -280,9 +297,10 @@ impl Tensor {
         match self.count("log_softmax", &[axis]) {
             Ok(0) => self.clone(),
             Ok(_) => {
-                let shifted = self - self.ceiling(&[axis]);
+                let x = self.widened();
+                let shifted = &x - x.ceiling(&[axis]);
                 let log = shifted.exp().sum_keepdim(axis).log();
-                shifted - log
+                (shifted - log).type_as(self)
             }
             Err(invalid) => invalid,
         }
@@ -310,6 +328,6 @@ impl Tensor {
         if let Err(invalid) = self.count(operation, axes) {
             return invalid;
         }
-        self.square().sum_dim(axes).root()
+        self.widened().square().sum_dim(axes).root().type_as(self)
     }
 }

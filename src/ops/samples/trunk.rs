@@ -121,6 +121,8 @@ fn casts() -> Vec<Sample> {
         row("to_dtype", x(), |x| x[0].to_dtype(DType::I32)),
         row("to_dtype", x(), |x| x[0].to_dtype(DType::I32).to_dtype(DType::F64)),
         row("f64", x(), |x| x[0].f64() * 2.0),
+        rough("type_as", x(), |x| x[0].type_as(&Tensor::from(0f32)).type_as(&x[0])),
+        row("widened", x(), |x| x[0].widened() * 2.0),
         rough("f32", x(), |x| x[0].f32().f64()),
         rough("f16", x(), |x| x[0].f16().f64()),
         rough("bf16", x(), |x| x[0].bf16().f64()),

@@ -193,7 +193,8 @@ impl Function for Gelu {
             GeluForm::Tanh => {
                 let rate = (2.0 / PI).sqrt();
                 let t = ((&square * CUBE + 1.0) * x * rate).tanh();
-                let slope = (square * (3.0 * CUBE) + 1.0) * rate;
+                // Beyond, `1 - t^2` is 0, and what overflows would make NaN of it.
+                let slope = (square.clamp_max(1e3) * (3.0 * CUBE) + 1.0) * rate;
                 dy * 0.5 * (1.0 + &t + x * (1.0 - t.square()) * slope)
             }
         }

@@ -2,7 +2,8 @@
 
 use super::RunningStats;
 use super::parts::{
-    NormParams, NormSaved, Standardised, along_channels, fitting, pull_standardised, rank_or, standardise,
+    NormParams, NormSaved, Standardised, along_channels, fitting, normalised_by, pull_normalised,
+    pull_standardised, rank_or, standardise,
 };
 use retrograd::nn::{Ctx, Module};
 use retrograd::{Rng, Tensor};
@@ -147,8 +148,9 @@ impl<const D: usize> Module for BatchNorm<D> {
         let aligned = |vector: &Tensor| along_channels(vector, rank - 2);
         let (normalised, inv_std, next) = match learned {
             Some(stats) => {
-                let inv_std = (aligned(&stats.running_var) + self.eps).rsqrt();
-                ((x - aligned(&stats.running_mean)) * &inv_std, inv_std, state.clone())
+                let (mean, variance) = (aligned(&stats.running_mean), aligned(&stats.running_var));
+                let (values, inv_std) = normalised_by(&x, &mean, &variance, self.eps);
+                (values, inv_std, state.clone())
             }
             None => {
                 let axes = all_but_channels(rank);
@@ -156,7 +158,9 @@ impl<const D: usize> Module for BatchNorm<D> {
                 let count = if x.error().is_some() { 2 } else { x.numel() / self.channels.max(1) };
                 let unbiased = variance * (count as f64 / (count as f64 - 1.0));
                 let vector = |x: &Tensor| x.reshape([self.channels]);
-                let next = state.as_ref().map(|stats| match ctx.is_train() {
+                // Nothing is learned of no examples, whose mean is NaN.
+                let learns = ctx.is_train() && count > 0;
+                let next = state.as_ref().map(|stats| match learns {
                     true => stats.followed(&vector(&mean), &vector(&unbiased), self.momentum),
                     false => stats.clone(),
                 });
@@ -181,7 +185,7 @@ impl<const D: usize> Module for BatchNorm<D> {
         let dn = p.pull(dy, |weight| along_channels(weight, rank - 2));
         match own_moments {
             true => pull_standardised(normalised, inv_std, &all_but_channels(rank), &dn),
-            false => dn * inv_std,
+            false => pull_normalised(inv_std, &dn),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::RunningStats;
 use super::parts::{
-    NormParams, NormSaved, Standardised, along_channels, fitting, pull_standardised, rank_or, standardise,
+    NormParams, NormSaved, Standardised, along_channels, fitting, normalised_by, pull_normalised,
+    pull_standardised, rank_or, standardise,
 };
 use retrograd::nn::{Ctx, Module};
 use retrograd::{Rng, Tensor};
@@ -99,7 +100,8 @@ impl<const D: usize> InstanceNorm<D> {
 
     /// The state after a batch, given means and variances with axes of length 1 for positions.
     fn followed(&self, stats: &RunningStats, x: &Tensor, mean: &Tensor, variance: &Tensor) -> RunningStats {
-        if x.error().is_some() {
+        // Nothing is learned of no elements, whose mean is NaN.
+        if x.error().is_some() || x.numel() == 0 {
             return stats.clone();
         }
         let positions: usize = x.shape().to_vec()[x.rank() - D..].iter().product();
@@ -147,8 +149,9 @@ impl<const D: usize> Module for InstanceNorm<D> {
         let aligned = |vector: &Tensor| along_channels(vector, D);
         let (normalised, inv_std, next) = match learned {
             Some(stats) => {
-                let inv_std = (aligned(&stats.running_var) + self.eps).rsqrt();
-                ((x - aligned(&stats.running_mean)) * &inv_std, inv_std, state.clone())
+                let (mean, variance) = (aligned(&stats.running_mean), aligned(&stats.running_var));
+                let (values, inv_std) = normalised_by(&x, &mean, &variance, self.eps);
+                (values, inv_std, state.clone())
             }
             None => {
                 let own = standardise(&x, &self.positions(), self.eps);
@@ -178,7 +181,7 @@ impl<const D: usize> Module for InstanceNorm<D> {
         let dn = p.pull(dy, |weight| along_channels(weight, D));
         match own_moments {
             true => pull_standardised(normalised, inv_std, &self.positions(), &dn),
-            false => dn * inv_std,
+            false => pull_normalised(inv_std, &dn),
         }
     }
 }

@@ -75,19 +75,34 @@ pub(super) struct Standardised {
     pub(super) variance: Tensor,
 }
 
-/// `(x - mean) / sqrt(var + eps)`, where mean and (biased) variance are over `axes`.
+/// `(x - mean) / sqrt(var + eps)`, where mean and (biased) variance are over `axes`. Of 16-bit floats, whose squares
+/// they may not hold, moments are f32.
 pub(super) fn standardise(x: &Tensor, axes: &[isize], eps: f64) -> Standardised {
-    let mean = x.mean_keepdim(axes);
-    let deviation = x - &mean;
+    let wide = x.widened();
+    let mean = wide.mean_keepdim(axes);
+    let deviation = wide - &mean;
     let variance = deviation.square().mean_keepdim(axes);
     let inv_std = (&variance + eps).rsqrt();
-    Standardised { values: deviation * &inv_std, inv_std, mean, variance }
+    Standardised { values: (deviation * &inv_std).type_as(x), inv_std, mean, variance }
 }
 
 /// The cotangent of `x`, given that of `y = standardise(x)`:
 /// `dx = (dy - mean(dy) - y mean(dy y)) / std` (Ioffe and Szegedy, 2015, section 3, with the sums put together).
 pub(super) fn pull_standardised(y: &Tensor, inv_std: &Tensor, axes: &[isize], dy: &Tensor) -> Tensor {
-    (dy - dy.mean_keepdim(axes) - y * (dy * y).mean_keepdim(axes)) * inv_std
+    let (g, y) = (dy.widened(), y.widened());
+    ((&g - g.mean_keepdim(axes) - &y * (&g * &y).mean_keepdim(axes)) * inv_std).type_as(dy)
+}
+
+/// Values normalised by moments that were learned before, and one over their standard deviation. The moments have the
+/// dtype of the values, or are f32 beside 16-bit floats.
+pub(super) fn normalised_by(x: &Tensor, mean: &Tensor, variance: &Tensor, eps: f64) -> (Tensor, Tensor) {
+    let inv_std = (variance.widened() + eps).rsqrt();
+    (((x.widened() - mean.widened()) * &inv_std).type_as(x), inv_std)
+}
+
+/// The cotangent of `x`, given that of what [`normalised_by`] makes of it.
+pub(super) fn pull_normalised(inv_std: &Tensor, dy: &Tensor) -> Tensor {
+    (dy.widened() * inv_std).type_as(dy)
 }
 
 /// The tensor, or, if `fits` does not hold for its shape, an invalid one that says what the layer needs.

@@ -96,18 +96,21 @@ impl Module for LocalResponseNorm {
             0 => "seen through windows of at least one channel".to_owned(),
             _ => "[n, channels, ..] with at least three axes".to_owned(),
         });
-        let squares = self.windows(&x.square(), (self.size / 2, self.size.saturating_sub(1) / 2));
+        let wide = x.widened();
+        let squares = self.windows(&wide.square(), (self.size / 2, self.size.saturating_sub(1) / 2));
         let scale = squares * (self.alpha / self.size as f64) + self.k;
-        let y = &x * scale.pow(-self.beta);
+        let y = (wide * scale.pow(-self.beta)).type_as(&x);
         (y, ResponseSaved { x, scale }, ())
     }
 
     fn backward(&self, (): &(), saved: &ResponseSaved, dy: &Tensor) -> ((), Tensor) {
         let ResponseSaved { x, scale } = saved;
+        let (like, dy, x) = (dy, dy.widened(), &x.widened());
         let direct = dy * scale.pow(-self.beta);
         // The transposed windows reach forth as far as the windows reach back.
         let reach = (self.size.saturating_sub(1) / 2, self.size / 2);
         let of_others = self.windows(&(&direct * x / scale), reach);
-        ((), direct - x * of_others * (2.0 * self.alpha * self.beta / self.size as f64))
+        let dx = direct - x * of_others * (2.0 * self.alpha * self.beta / self.size as f64);
+        ((), dx.type_as(like))
     }
 }

@@ -80,9 +80,10 @@ impl Module for RmsNorm {
     fn forward(&self, p: &NormParams, _: &(), x: &Tensor, _: &mut Ctx) -> (Tensor, NormSaved, ()) {
         let x = ending_with(x, self.name(), &self.normalized_shape);
         let eps = self.eps.unwrap_or_else(|| machine_epsilon(&x));
-        let mean_square = x.square().mean_keepdim(last(self.normalized_shape.len()));
+        let wide = x.widened();
+        let mean_square = wide.square().mean_keepdim(last(self.normalized_shape.len()));
         let inv_std = (mean_square + eps).rsqrt();
-        let normalised = x * &inv_std;
+        let normalised = (wide * &inv_std).type_as(&x);
         let y = p.apply(&normalised, Tensor::clone);
         (y, NormSaved { normalised, inv_std, own_moments: true }, ())
     }
@@ -97,8 +98,8 @@ impl Module for RmsNorm {
 
     fn backward_input(&self, p: &NormParams, saved: &NormSaved, dy: &Tensor) -> Tensor {
         let NormSaved { normalised, inv_std, .. } = saved;
-        let dn = p.pull(dy, Tensor::clone);
-        let along = (&dn * normalised).mean_keepdim(last(self.normalized_shape.len()));
-        (dn - normalised * along) * inv_std
+        let (dn, normalised) = (p.pull(dy, Tensor::clone).widened(), normalised.widened());
+        let along = (&dn * &normalised).mean_keepdim(last(self.normalized_shape.len()));
+        ((dn - normalised * along) * inv_std).type_as(dy)
     }
 }

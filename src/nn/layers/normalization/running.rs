@@ -1,6 +1,6 @@
 //! Moments that are followed from batch to batch.
 
-use retrograd::{DType, Tensor, Tree};
+use retrograd::{Tensor, Tree};
 
 /// State of [`BatchNorm`](super::BatchNorm) and [`InstanceNorm`](super::InstanceNorm): the moments that are followed
 /// in training and taken in evaluation. The names are those of PyTorch's buffers.
@@ -28,18 +28,17 @@ impl RunningStats {
     pub(super) fn followed(&self, mean: &Tensor, variance: &Tensor, momentum: Option<f64>) -> RunningStats {
         let batches = &self.num_batches_tracked + 1;
         let part = match momentum {
-            Some(part) => self.running_mean.full_like(part),
-            None => batches.to_dtype(dtype_of(&self.running_mean)).reciprocal(),
+            Some(part) => self.running_mean.widened().full_like(part),
+            None => batches.type_as(&self.running_mean.widened()).reciprocal(),
         };
-        let toward = |old: &Tensor, new: &Tensor| old + (new - old) * &part;
+        let toward = |old: &Tensor, new: &Tensor| {
+            let wide = old.widened();
+            (&wide + (new - &wide) * &part).type_as(old)
+        };
         RunningStats {
             running_mean: toward(&self.running_mean, mean),
             running_var: toward(&self.running_var, variance),
             num_batches_tracked: batches,
         }
     }
-}
-
-fn dtype_of(x: &Tensor) -> DType {
-    if x.error().is_some() { DType::F32 } else { x.dtype() }
 }

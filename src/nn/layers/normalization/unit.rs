@@ -68,6 +68,7 @@ impl Module for Normalize {
     fn state(&self) {}
 
     fn forward(&self, (): &(), (): &(), x: &Tensor, _: &mut Ctx) -> (Tensor, NormSaved, ()) {
+        let (like, x) = (x, &x.widened());
         let norm = match self.p {
             2.0 => (x.square().sum_keepdim(-1) + self.eps).sqrt(),
             1.0 => x.abs().sum_keepdim(-1) + self.eps,
@@ -75,7 +76,7 @@ impl Module for Normalize {
             p => (x.abs().pow(p).sum_keepdim(-1) + self.eps).pow(1.0 / p),
         };
         let inv_std = norm.reciprocal();
-        let y = x * &inv_std;
+        let y = (x * &inv_std).type_as(like);
         (y.clone(), NormSaved { normalised: y, inv_std, own_moments: true }, ())
     }
 
@@ -84,7 +85,8 @@ impl Module for Normalize {
         if y.error().is_some() {
             return ((), y.clone());
         }
-        let along = (dy * y).sum_keepdim(-1);
-        ((), (dy - along * self.slope(y)) * inv_std)
+        let (like, dy, y) = (dy, dy.widened(), y.widened());
+        let along = (&dy * &y).sum_keepdim(-1);
+        ((), ((dy - along * self.slope(&y)) * inv_std).type_as(like))
     }
 }
