@@ -5,10 +5,10 @@ mod against_torch;
 use against_torch::{Row, hold_criterion, rows};
 use retrograd::nn::{
     BceLoss, BceWithLogitsLoss, CosineEmbeddingLoss, Criterion, CrossEntropyLoss, GaussianNllLoss,
-    HingeEmbeddingLoss, HuberLoss, KlDivLoss, KlReduction, L1Loss, MarginPower, MarginRankingLoss, MseLoss,
-    MultiCriterion, MultiLabelMarginLoss, MultiLabelSoftMarginLoss, MultiMarginLoss, NllLoss,
-    ParallelCriterion, PoissonNllLoss, Reduction, SmoothL1Loss, SoftMarginLoss, TripletMarginLoss,
-    WeightedMseLoss, criterion_function,
+    HingeEmbeddingLoss, HuberLoss, KlDivLoss, KlReduction, L1Loss, MarginLoss, MarginPower,
+    MarginRankingLoss, MseLoss, MultiCriterion, MultiLabelMarginLoss, MultiLabelSoftMarginLoss,
+    MultiMarginLoss, NllLoss, ParallelCriterion, PoissonNllLoss, Reduction, SmoothL1Loss, SoftMarginLoss,
+    TripletMarginLoss, WeightedMseLoss, criterion_function,
 };
 use retrograd::tree::AnyTree;
 use retrograd::{Result, Rng, Tensor, check, grad};
@@ -125,6 +125,7 @@ fn margins_have_the_derived_gradient() -> Result<()> {
         let pair = (x(&[5]), y(&[5]));
         check::criterion(MarginRankingLoss { reduction, margin: 0.5 }, &pair, &signs(&[5]))?;
         check::criterion(HingeEmbeddingLoss { reduction, margin: 0.5 }, &x(&[5]), &signs(&[5]))?;
+        check::criterion(MarginLoss { reduction, margin: 0.5 }, &x(&[2, 5]), &signs(&[2, 5]))?;
         let classes = Tensor::from([1i64, 3, 0]);
         for (p, weight) in
             [(MarginPower::One, None), (MarginPower::Two, None), (MarginPower::Two, Some(weights(&[4])))]
@@ -264,7 +265,7 @@ fn an_error_goes_through_the_gradient_by_hand() {
     let (loss, saved) = MseLoss::default().forward(&Tensor::ones([2]), &Tensor::ones([3]));
     let dx = MseLoss::default().backward(&saved, &loss);
     let text = dx.error().expect("an error").to_string();
-    assert!(text.starts_with("sub: "), "{text}");
+    assert!(text.starts_with("MseLoss: input and target are to have one shape"), "{text}");
     let (loss, saved) = BceLoss::default().forward(&Tensor::ones([2]), &Tensor::ones([3]));
     let text = BceLoss::default().backward(&saved, &loss).error().expect("an error").to_string();
     assert!(text.starts_with("BceLoss: input and target are to have one shape"), "{text}");
@@ -373,6 +374,10 @@ fn margins_are_pytorchs() {
                 let loss = HingeEmbeddingLoss { reduction, margin: margin(1.0) };
                 hold_criterion(row, loss, &x, &target(row), &[0]);
             }
+            "MarginCriterion" => {
+                let loss = MarginLoss { reduction, margin: margin(1.0) };
+                hold_criterion(row, loss, &x, &target(row), &[0]);
+            }
             "SoftMarginLoss" => hold_criterion(row, SoftMarginLoss { reduction }, &x, &target(row), &[0]),
             "CosineEmbeddingLoss" => {
                 let loss = CosineEmbeddingLoss { reduction, margin: margin(0.0) };
@@ -409,5 +414,55 @@ fn the_soft_margin_is_finite_for_scores_of_any_size() -> Result<()> {
     let d = grad(|x: &Tensor| loss(x, &Tensor::from([1.0, 1.0])));
     let (dx, value) = d.call(&Tensor::from([1000.0, -1000.0]), ())?;
     assert_eq!((value.item::<f64>()?, dx.to_vec::<f64>()?), (1000.0, vec![0.0, -1.0]));
+    Ok(())
+}
+
+#[test]
+fn a_negative_class_is_no_class() -> Result<()> {
+    let scores = Tensor::zeros([1, 3]);
+    let target = Tensor::from([-1i64]);
+    let losses = [
+        criterion_function(CrossEntropyLoss::default())(&scores, &target),
+        criterion_function(NllLoss::default())(&scores, &target),
+        criterion_function(MultiMarginLoss::default())(&scores, &target),
+    ];
+    for loss in losses {
+        let text = loss.item::<f32>().expect_err("no class").to_string();
+        assert!(
+            text.contains("index -4 (element 0 of the index) is out of range for an axis of 3"),
+            "{text}"
+        );
+    }
+    // Unless it says that the example is left out.
+    let ignoring = CrossEntropyLoss { ignore_index: -1, ..Default::default() };
+    let both = criterion_function(ignoring)(&Tensor::zeros([2, 3]), &Tensor::from([-1i64, 0]));
+    assert!((both.item::<f32>()? - 3f32.ln()).abs() < 1e-6);
+    Ok(())
+}
+
+#[test]
+fn a_mean_is_over_more_examples_than_f16_can_count() -> Result<()> {
+    let (x, y) = (Tensor::full([256, 512], 0.5f32).f16(), Tensor::zeros([256, 512]).f16());
+    let mse = criterion_function(MseLoss::default());
+    let (dx, loss) = grad(|x: &Tensor| mse(x, &y).f32()).call(&x, ())?;
+    assert_eq!(loss.item::<f32>()?, 0.25);
+    assert_eq!(dx.f32().sum().item::<f32>()?, 1.0);
+    let divergence = KlDivLoss::default();
+    let kl = criterion_function(divergence)(&x, &(&y + 1.0)).f32().item::<f32>()?;
+    assert_eq!(kl, -0.5);
+    let (scores, classes) = (Tensor::zeros([70_000, 2]).f16(), Tensor::zeros([70_000]).i64());
+    let cross_entropy = criterion_function(CrossEntropyLoss::default())(&scores, &classes);
+    assert!((cross_entropy.f32().item::<f32>()? - 2f32.ln()).abs() < 1e-3);
+    Ok(())
+}
+
+/// bf16 holds 257 as 256.
+#[test]
+fn class_numbers_are_not_rounded_to_the_dtype_of_scores() -> Result<()> {
+    let scores = Tensor::zeros([1, 300]).bf16();
+    let target = Tensor::full([1, 300], -1i64).with((0, 0), 257i64);
+    let loss = criterion_function(MultiLabelMarginLoss::default());
+    let (dx, _) = grad(|x: &Tensor| loss(x, &target).f32()).call(&scores, ())?;
+    assert_eq!(dx.f32().argmin(1).to_vec::<i64>()?, [257]);
     Ok(())
 }

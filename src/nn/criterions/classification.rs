@@ -1,6 +1,6 @@
 //! Likelihoods of classes.
 
-use super::pairs::weight_for;
+use super::pairs::{from_the_first, weight_for};
 use retrograd::nn::{Criterion, Reduction};
 use retrograd::{Error, ErrorKind, Tensor, Tree};
 
@@ -29,6 +29,11 @@ fn along_classes(vector: &Tensor, scores: &Tensor) -> Tensor {
     (0..after).fold(weight_for(scores, vector), |vector, _| vector.unsqueeze(-1))
 }
 
+/// The length of that axis; 1 where there is none.
+fn classes_in(scores: &Tensor) -> usize {
+    if scores.error().is_some() || scores.rank() == 0 { 1 } else { scores.size(class_axis(scores)) as usize }
+}
+
 /// Whether this is a tensor of probabilities, rather than of class numbers.
 fn is_distribution(target: &Tensor) -> bool {
     target.error().is_none() && target.dtype().is_float()
@@ -45,7 +50,7 @@ impl Classes {
     ) -> Classes {
         let target = checked(criterion, scores, target);
         let counts = target.ne(ignored);
-        let number = counts.where_(&target, 0);
+        let number = from_the_first(&counts.where_(&target, 0), classes_in(scores));
         let weight = match weight {
             Some(weight) => counts.where_(weight_for(scores, weight).take(&number), 0.0),
             None if scores.error().is_some() => scores.clone(),
@@ -65,7 +70,7 @@ impl Classes {
         match reduction {
             Reduction::None => each.clone(),
             Reduction::Sum => each.sum(),
-            Reduction::Mean => each.sum() / self.weight.sum(),
+            Reduction::Mean => (each.widened().sum() / self.total()).type_as(each),
         }
     }
 
@@ -74,9 +79,14 @@ impl Classes {
     fn spread(&self, reduction: Reduction, dl: &Tensor) -> Tensor {
         let dl = match reduction {
             Reduction::None | Reduction::Sum => dl.clone(),
-            Reduction::Mean => dl / self.weight.sum(),
+            Reduction::Mean => (dl.widened() / self.total()).type_as(dl),
         };
         self.counts.where_(dl, 0.0)
+    }
+
+    /// What a mean is divided by: the sum of weights, in f32 where they have 16 bits.
+    fn total(&self) -> Tensor {
+        self.weight.widened().sum()
     }
 
     /// Zeros like the scores, with what belongs to an example added at its class.

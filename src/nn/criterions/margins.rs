@@ -1,6 +1,6 @@
 //! Losses that end where a margin is kept.
 
-use super::pairs::{fitting, target_like, weight_for};
+use super::pairs::{fitting, from_the_first, of_one_shape, target_like, weight_for};
 use retrograd::nn::{Criterion, Reduction};
 use retrograd::{Error, ErrorKind, Tensor};
 
@@ -145,7 +145,7 @@ fn classes_of(criterion: &'static str, x: &Tensor, y: &Tensor) -> Tensor {
         );
         return Error::new(ErrorKind::Shape, message).refuse(criterion, &[x, y]);
     }
-    y.i64().unsqueeze(-1)
+    from_the_first(&y.i64(), shape[shape.len() - 1]).unsqueeze(-1)
 }
 
 impl Criterion for MultiMarginLoss {
@@ -200,7 +200,7 @@ pub struct MultiLabelMarginLoss {
 impl MultiLabelMarginLoss {
     /// How often each class is among the row's: `[.., classes]`.
     fn counts(&self, x: &Tensor, y: &Tensor) -> Tensor {
-        let y = target_like(self.name(), x, y).i64();
+        let y = of_one_shape(self.name(), x, y).i64();
         let ended = y.lt(0).i64().cumsum(-1).gt(0);
         let number = ended.where_(0, &y);
         let one = ended.where_(0.0, x.ones_like());

@@ -1,5 +1,6 @@
 //! Squared differences.
 
+use super::pairs::target_like;
 use retrograd::Tensor;
 use retrograd::nn::{Criterion, Reduction};
 
@@ -20,7 +21,7 @@ impl Criterion for MseLoss {
     type Saved = Tensor;
 
     fn forward(&self, x: &Tensor, y: &Tensor) -> (Tensor, Tensor) {
-        let off = x - y;
+        let off = x - target_like(self.name(), x, y);
         (self.reduction.apply(&off.square()), off)
     }
 
