@@ -62,11 +62,11 @@ pub enum Nonlinearity {
     Relu,
 }
 
-/// ElmanUnit's unit: `h' = tanh(from_input + from_hidden)`, or relu.
+/// Elman's unit: `h' = tanh(from_input + from_hidden)`, or relu.
 ///
 /// Gradient: `dgate = dh' (1 - h'^2)`, or `dh'` where `h' > 0`.
 ///
-/// Source: ElmanUnit, "Finding structure in time", 1990.
+/// Source: Elman, "Finding structure in time", 1990.
 #[derive(Clone, Debug, Default)]
 pub struct ElmanUnit {
     pub(super) nonlinearity: Nonlinearity,
