@@ -24,3 +24,5 @@ mod schedules;
 mod searches;
 #[path = "optim/steps.rs"]
 mod steps;
+#[path = "optim/wrappers.rs"]
+mod wrappers;

@@ -49,7 +49,7 @@ impl Rule for Adagrad {
     }
 
     fn numbers(&self, now: &Moment) -> [Tensor; 1] {
-        [decayed(self.lr.at(&now.done), self.lr_decay, now)]
+        [decayed(self.lr.at(&now.done), self.lr_decay, || &now.t - 1.0)]
     }
 
     fn update(&self, leaf: &mut Leaf, [lr]: &[Tensor; 1]) -> Result<Tensor> {
@@ -115,7 +115,10 @@ settings! {
     /// RMSprop: the gradient over the root of its running mean square.
     ///
     /// `s = alpha s + (1 - alpha) g^2`, `x = x - lr g / (sqrt(s) + eps)`; with `centered` the mean `a` of the gradient
-    /// makes it `sqrt(s - a^2) + eps`; with momentum that quotient is added to `buf = momentum buf + ..`.
+    /// makes it `sqrt(max(0, s - a^2)) + eps`; with momentum that quotient is added to `buf = momentum buf + ..`.
+    ///
+    /// Where the gradient hardly changes, the difference `s - a^2` is one of equal numbers, and rounding may leave it below
+    /// zero. It counts as zero then, where PyTorch's step is NaN; a greater `eps` bounds the step, which is `lr g / eps`.
     ///
     /// PyTorch: `torch.optim.RMSprop`; Hinton, *Neural networks for machine learning*, lecture 6; centred: Graves,
     /// *Generating sequences with recurrent neural networks* (2013).
@@ -164,7 +167,8 @@ impl Rule for RmsProp {
         let g = leaf.descent(self.maximize, self.weight_decay);
         let mut squares = leaf.keep_mean("square_avg", &g.square(), self.alpha)?;
         if self.centered {
-            squares -= leaf.keep_mean("grad_avg", &g, self.alpha)?.square();
+            let variance = squares - leaf.keep_mean("grad_avg", &g, self.alpha)?.square();
+            squares = variance.maximum(0.0);
         }
         let mut step = g / (squares.sqrt() + self.eps);
         if self.momentum > 0.0 {

@@ -17,6 +17,10 @@ use super::rule::Rule;
 ///
 /// All patterns that match a leaf apply, in the order in which they were given. One that matches no leaf is an error.
 ///
+/// A frozen leaf stays what it is. A state goes from settings that freeze a leaf to those that do not, and back: when the
+/// leaf thaws it goes on as if the steps between had not been, as a parameter without a gradient does in PyTorch. Schedules
+/// follow the count of all steps.
+///
 /// ```
 /// use retrograd::{Tensor, Tree, tree};
 /// use retrograd::optim::{Groups, Optimizer, Sgd};

@@ -12,7 +12,8 @@ settings! {
     /// functions that are the same in each evaluation (whole batches).
     ///
     /// One step makes up to `max_iter` iterations, each with one evaluation, or with the several that a line search
-    /// takes. What it does is what PyTorch does, iterate by iterate.
+    /// takes. What it does is what PyTorch does, iterate by iterate, with one exception: a line search that has used up its
+    /// evaluations never ends at a NaN, as PyTorch's may.
     ///
     /// PyTorch: `torch.optim.LBFGS`; Nocedal and Wright, *Numerical optimization* (2006), algorithms 7.4 and 7.5.
     ///
@@ -33,7 +34,9 @@ settings! {
     Lbfgs(1.0) {
         /// Iterations in a step.
         max_iter: usize = 20,
-        /// Evaluations in a step; none: 5/4 of the iterations.
+        /// Evaluations in a step; none: 5/4 of the iterations. What is left of them bounds a line search, as in PyTorch. So
+        /// with `max_iter` 1 set this too: by default nothing is left then, a step that is too long is not shortened, and
+        /// where the first one leads up the parameters stay.
         max_eval: Option<usize> = None,
         /// It ends where no element of the gradient is greater.
         tolerance_grad: f64 = 1e-7,

@@ -53,9 +53,8 @@ impl Wolfe {
         let mut tried = 0;
         loop {
             if tried >= self.max_iter {
-                // Neither end is known to bracket anything; the lower of them it is.
-                let best = if start.value <= now.value { start.clone() } else { now };
-                return Ok((best, tried + 1));
+                // Neither end is known to bracket anything; the lower of them it is, as of a bracket that is not narrowed.
+                return self.zoom(start, [start.clone(), now], tried, at);
             }
             if self.too_high(start, &now) || (tried > 1 && now.value >= before.value) {
                 break;

@@ -70,6 +70,7 @@ mod adam;
 mod adaptive;
 mod clip;
 mod conjugate;
+mod counts;
 mod groups;
 mod lbfgs;
 mod line_search;

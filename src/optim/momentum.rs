@@ -35,7 +35,7 @@ settings! {
         weight_decay: f64 = 0.0,
         /// Whether the gradient is taken, in effect, where momentum leads; needs momentum and no dampening.
         nesterov: bool = false,
-        /// How fast the rate falls with the count of steps.
+        /// How fast the rate falls with the count of steps, those in which a leaf was frozen among them.
         lr_decay: f64 = 0.0,
         /// Whether to ascend.
         maximize: bool = false,
@@ -73,8 +73,8 @@ impl Rule for Sgd {
 
     fn numbers(&self, now: &Moment) -> [Tensor; 2] {
         // The first gradient is taken whole.
-        let share = now.done.eq(0).where_(Tensor::from(1.0), Tensor::from(1.0 - self.dampening));
-        [decayed(self.lr.at(&now.done), self.lr_decay, now), share]
+        let share = now.t.eq(1.0).where_(Tensor::from(1.0), Tensor::from(1.0 - self.dampening));
+        [decayed(self.lr.at(&now.done), self.lr_decay, || now.done.f64()), share]
     }
 
     fn update(&self, leaf: &mut Leaf, [lr, share]: &[Tensor; 2]) -> Result<Tensor> {
@@ -89,9 +89,9 @@ impl Rule for Sgd {
     }
 }
 
-/// `lr / (1 + (t - 1) decay)`.
-pub(super) fn decayed(lr: Tensor, decay: f64, now: &Moment) -> Tensor {
-    if decay == 0.0 { lr } else { lr / ((&now.t - 1.0) * decay + 1.0) }
+/// `lr / (1 + n decay)` after `n` steps.
+pub(super) fn decayed(lr: Tensor, decay: f64, n: impl FnOnce() -> Tensor) -> Tensor {
+    if decay == 0.0 { lr } else { lr / (n() * decay + 1.0) }
 }
 
 settings! {

@@ -7,10 +7,11 @@ use std::panic::Location;
 use retrograd::{DType, Error, Result, Tensor, Tree, tree};
 
 use super::clip;
+use super::counts::Counts;
 use super::groups::Groups;
 use super::rule::{Leaf, Moment, Rule, computed_in};
 use super::settings::{Range, within};
-use super::state::{State, leaves_like, of_leaf, spec, valid, with_leaves};
+use super::state::{State, is_nothing, leaves_like, nothing, of_leaf, spec, valid, with_leaves};
 
 /// A first-order optimizer: settings such as [`Adam`](super::Adam), or [`Groups`] of them.
 ///
@@ -70,16 +71,19 @@ pub trait Optimizer: Clone + Debug + Send + Sync + 'static {
                 Some((_, rule)) if rule.slots().contains(&slot) => {
                     rule.initial(slot, &x.to_dtype(computed_in(x.dtype())))
                 }
-                _ => Tensor::zeros([]),
+                _ => nothing(),
             };
             (slot.to_owned(), with_leaves(params, leaves.iter().enumerate().map(initial).collect()))
         });
-        Ok(State { step: Tensor::from(0i64), slots: slots.collect() })
+        let (step, slots) = (Tensor::from(0i64), slots.collect());
+        let counts = Counts::default().with_resting(&assigned.rests(&leaves), &step);
+        Ok(State { step, slots, leaf_steps: counts.into_tree(params) })
     }
 
     /// The parameters and the state after one more step.
     ///
-    /// Integer and bool leaves stay what they are, and so do those of a frozen group.
+    /// Integer and bool leaves stay what they are, and so do those of a frozen group. A leaf that thaws goes on as if the
+    /// steps in which it was frozen had not been; one that was frozen from the beginning begins then.
     ///
     /// # Errors
     /// A setting out of its range, gradients or a state that do not fit the parameters, or a group without a leaf.
@@ -181,6 +185,12 @@ impl<R: Rule> Assignment<R> {
         Some((number, self.rules.get(number)?))
     }
 
+    /// Which leaves would move if they were not frozen.
+    fn rests(&self, leaves: &[Tensor]) -> Vec<bool> {
+        let rests = |(i, x): (usize, &Tensor)| x.dtype().is_float() && self.rule(i, x).is_none();
+        leaves.iter().enumerate().map(rests).collect()
+    }
+
     /// What gradients are multiplied by to be clipped.
     fn clipping(&self, leaves: &[Tensor], grads: &[Tensor]) -> Option<Tensor> {
         let moving = leaves.iter().zip(grads).enumerate().filter(|(i, (x, _))| self.rule(*i, x).is_some());
@@ -197,7 +207,10 @@ impl<R: Rule> Assignment<R> {
         let (leaves, grads) = fitting(params, grads)?;
         let held = state.slots.iter().map(|(name, slot)| fitting_slot(params, &leaves, name, slot));
         let mut slots = held.collect::<Result<Vec<_>>>()?;
-        let mut numbers = Numbers::new(&self.rules, Moment::after(&state.step));
+        let counts = Counts::held(params, state.leaf_steps.as_ref())?;
+        let mut counts = counts.with_resting(&self.rests(&leaves), &state.step);
+        let now = Moment::after(&state.step);
+        let mut numbers = Numbers::new(&self.rules, &now);
         let factor = self.clipping(&leaves, &grads);
         let mut moved = Vec::with_capacity(leaves.len());
         for (i, (param, grad)) in leaves.iter().zip(&grads).enumerate() {
@@ -206,13 +219,25 @@ impl<R: Rule> Assignment<R> {
                 continue;
             };
             let dtype = computed_in(param.dtype());
-            let own = names.iter().zip(&slots).map(|(name, slot)| (*name, slot[i].clone()));
+            let wide = param.to_dtype(dtype);
+            let own =
+                names.iter().zip(&slots).map(|(name, slot)| (*name, begun(rule, name, &slot[i], &wide)));
+            let own = own.collect();
             let grad = match &factor {
                 Some(factor) => grad.to_dtype(dtype) * factor.to_dtype(dtype),
                 None => grad.to_dtype(dtype),
             };
-            let mut leaf = Leaf { param: param.to_dtype(dtype), grad, slots: own.collect() };
-            let new = rule.update(&mut leaf, numbers.of(number, dtype))?.to_dtype(param.dtype());
+            let mut leaf = Leaf { param: wide, grad, slots: own };
+            let late;
+            let n = match counts.of(i) {
+                Some(made) => {
+                    late = tree::cast(&rule.numbers(&now.of_leaf(made)), dtype);
+                    &late
+                }
+                None => numbers.of(number, dtype),
+            };
+            let new = rule.update(&mut leaf, n)?.to_dtype(param.dtype());
+            counts.advance(i);
             if new.error().is_none() && new.shape() != param.shape() {
                 let (of, new, old) = (of_leaf(params, i), spec(&new), spec(param));
                 return Err(Error::msg(format!("the new value{of} is {new}, the parameter {old}")));
@@ -225,7 +250,8 @@ impl<R: Rule> Assignment<R> {
         valid(params, &moved, "the new value")?;
         let named = state.slots.iter().zip(slots);
         let slots = named.map(|((name, old), new)| (name.clone(), with_leaves(old, new))).collect();
-        Ok((with_leaves(params, moved), State { step: &state.step + 1, slots }))
+        let (step, leaf_steps) = (&state.step + 1, counts.into_tree(params));
+        Ok((with_leaves(params, moved), State { step, slots, leaf_steps }))
     }
 }
 
@@ -259,15 +285,23 @@ fn fitting_slot<P: Tree>(params: &P, leaves: &[Tensor], name: &str, slot: &P) ->
     Ok(held)
 }
 
-/// The numbers of a step, computed once for all leaves of a group and dtype.
+/// What a slot holds, or shall begin with where it holds nothing: a leaf that moves for the first time.
+fn begun(rule: &impl Rule, slot: &str, held: &Tensor, param: &Tensor) -> Tensor {
+    match is_nothing(held) && rule.slots().contains(&slot) {
+        true => rule.initial(slot, param),
+        false => held.clone(),
+    }
+}
+
+/// The numbers of a step, computed once for all leaves of a group and dtype that made as many steps as the state.
 struct Numbers<R: Rule> {
     exact: Vec<R::Numbers>,
     cast: BTreeMap<(usize, DType), R::Numbers>,
 }
 
 impl<R: Rule> Numbers<R> {
-    fn new(rules: &[R], now: Moment) -> Numbers<R> {
-        Numbers { exact: rules.iter().map(|rule| rule.numbers(&now)).collect(), cast: BTreeMap::new() }
+    fn new(rules: &[R], now: &Moment) -> Numbers<R> {
+        Numbers { exact: rules.iter().map(|rule| rule.numbers(now)).collect(), cast: BTreeMap::new() }
     }
 
     fn of(&mut self, rule: usize, dtype: DType) -> &R::Numbers {

@@ -40,8 +40,8 @@ use retrograd::{DType, Error, Result, Tensor, Tree};
 /// # Ok::<(), retrograd::Error>(())
 /// ```
 pub trait Rule: Clone + Debug + Send + Sync + 'static {
-    /// The numbers of a step that all leaves share: f64 tensors of rank 0, as a tree such as an array. A leaf sees them
-    /// in the dtype that it is computed in.
+    /// The numbers of a step that leaves share: f64 tensors of rank 0, as a tree such as an array. A leaf sees them in the
+    /// dtype that it is computed in.
     type Numbers: Tree;
 
     /// For errors.
@@ -60,13 +60,14 @@ pub trait Rule: Clone + Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// What a slot holds before the first step; by default zeros like the parameter.
+    /// What a slot holds before the first step of a leaf, in the leaf's shape or of rank 0, and in its dtype; by default
+    /// zeros.
     fn initial(&self, slot: &str, param: &Tensor) -> Tensor {
         let _ = slot;
         param.zeros_like()
     }
 
-    /// The numbers of this step.
+    /// The numbers of this step; asked again for each leaf that was frozen in some of the steps before.
     fn numbers(&self, now: &Moment) -> Self::Numbers;
 
     /// The new parameter. What the slots shall hold from now on is put into them by [`Leaf::keep`].
@@ -76,18 +77,23 @@ pub trait Rule: Clone + Debug + Send + Sync + 'static {
     fn update(&self, leaf: &mut Leaf, n: &Self::Numbers) -> Result<Tensor>;
 }
 
-/// The moment of a step: how many were made before it.
+/// The moment of a step: how many were made before it, by the optimizer and by the leaf.
 #[derive(Clone, Debug)]
 pub struct Moment {
-    /// Steps made before this one: i64, rank 0.
+    /// Steps made before this one, whatever was frozen in them; schedules follow it: i64, rank 0.
     pub done: Tensor,
-    /// The number of this step, counted from 1 as papers do: f64, rank 0.
+    /// The number of this step, counted from 1 as papers do, without those in which the leaf was frozen: f64, rank 0.
     pub t: Tensor,
 }
 
 impl Moment {
     pub(super) fn after(done: &Tensor) -> Moment {
         Moment { done: done.clone(), t: (done + 1).f64() }
+    }
+
+    /// The same moment for a leaf that made only so many steps.
+    pub(super) fn of_leaf(&self, made: &Tensor) -> Moment {
+        Moment { done: self.done.clone(), t: (made + 1).f64() }
     }
 
     /// `1 - decay^t`: what an exponential mean that began at zero has seen of its weights, by which it is divided to be

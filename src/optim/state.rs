@@ -5,7 +5,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 use retrograd::tree::{self, Fixed, Key, Visitor};
-use retrograd::{Error, Result, Tensor, Tree};
+use retrograd::{DType, Error, Result, Tensor, Tree};
 
 /// What an optimizer remembers from step to step: a tree, to be saved, passed to compiled functions and resumed from.
 ///
@@ -26,11 +26,25 @@ pub struct State<P> {
     pub step: Tensor,
     /// What is remembered of each leaf, by PyTorch's names (`exp_avg`, `momentum_buffer`). Each has the structure of the
     /// parameters; a leaf has the parameter's shape, or rank 0 where it is one number for the whole leaf, and its dtype,
-    /// or f32 where that has 16 bits.
+    /// or f32 where that has 16 bits. Where nothing is remembered of a leaf, since it never moved or is no float, there
+    /// stands a bool of rank 0.
     pub slots: BTreeMap<String, P>,
+    /// How many steps each leaf made that was ever frozen, PyTorch's `step` of one parameter: i64, rank 0; for the others,
+    /// which made all steps, a bool of rank 0. None where no leaf was ever frozen.
+    pub leaf_steps: Option<P>,
 }
 
-/// The leaves of `other`, if it is built like `params`.
+/// What stands in a slot, or a count, in which there is nothing.
+pub(super) fn nothing() -> Tensor {
+    Tensor::from(false)
+}
+
+pub(super) fn is_nothing(x: &Tensor) -> bool {
+    x.rank() == 0 && x.dtype() == DType::Bool
+}
+
+/// The leaves of `other`, if it is built like `params`. Fingerprints are compared, since this is asked several times in
+/// every step: trees that differ pass as equal with a probability of 2^-64.
 pub(super) fn leaves_like<P: Tree, U: Tree>(params: &P, other: &U, what: &str) -> Result<Vec<Tensor>> {
     if structure(params) == structure(other) {
         return Ok(tree::leaves(other));

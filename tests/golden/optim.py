@@ -1,4 +1,4 @@
-"""Golden optimizers: twenty steps of each in PyTorch (f64, one thread), schedules, L-BFGS, clipping.
+"""Golden optimizers: twenty steps of each in PyTorch (f64, one thread), schedules, L-BFGS, clipping, averages.
 
 Run `python tests/golden/optim.py` to write `tests/golden/optim.json`, which `tests/optim.rs` reads. What PyTorch lacks
 (LAMB, Lion, Torch's learning-rate decay) is written down here from the papers' formulas.
@@ -39,6 +39,13 @@ def quadratic_data():
     return {"a": (a + a.T) / 2, "b": fill(2, (6,), 2.0), "x": fill(3, (6,), 4.0)}
 
 
+def bowl_data():
+    """A symmetric matrix whose eigenvalues go from 1 to 10."""
+    q, _ = np.linalg.qr(fill(1, (6, 6), 2.0) + np.eye(6))
+    a = (q * np.linspace(1, 10, 6)) @ q.T
+    return {"a": (a + a.T) / 2, "b": fill(2, (6,), 2.0), "x": fill(3, (6,), 4.0)}
+
+
 def network_data():
     data = {
         "w1": fill(4, (3, 4), 2.0),
@@ -51,12 +58,12 @@ def network_data():
     return data
 
 
-QUADRATIC, NETWORK = quadratic_data(), network_data()
+QUADRATIC, BOWL, NETWORK = quadratic_data(), bowl_data(), network_data()
 
 
-def quadratic():
-    a, b = (torch.tensor(QUADRATIC[k]) for k in "ab")
-    x = torch.tensor(QUADRATIC["x"], requires_grad=True)
+def quadratic(data=QUADRATIC):
+    a, b = (torch.tensor(data[k]) for k in "ab")
+    x = torch.tensor(data["x"], requires_grad=True)
     return [x], lambda _: 0.5 * x @ a @ x - b @ x
 
 
@@ -71,7 +78,15 @@ def rosenbrock():
     return [x], lambda _: (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
 
 
+def root():
+    """Newton's step from 10 leads far beyond the minimum: the slope hardly changes there."""
+    x = torch.tensor([10.0], requires_grad=True)
+    return [x], lambda _: (1 + x**2).sqrt().sum()
+
+
 PROBLEMS = {"quadratic": quadratic, "network": network, "rosenbrock": rosenbrock}
+# Those of long searches besides.
+SEARCHED = {**PROBLEMS, "bowl": lambda: quadratic(BOWL), "root": root}
 
 
 def flat(params):
@@ -79,7 +94,7 @@ def flat(params):
 
 
 class Plain:
-    """An optimizer by its formula: `rule(p, g, state, t)` yields the new parameter."""
+    """An optimizer by its formula: `rule(p, g, state, t)` yields the new parameter in step `t` of all."""
 
     def __init__(self, params, rule):
         self.params, self.rule, self.t = params, rule, 0
@@ -93,7 +108,8 @@ class Plain:
     def step(self):
         self.t += 1
         for p, state in zip(self.params, self.states):
-            p.copy_(self.rule(p.clone(), p.grad, state, self.t))
+            if p.grad is not None:
+                p.copy_(self.rule(p.clone(), p.grad, state, self.t))
 
 
 def lion(lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
@@ -111,7 +127,8 @@ def lion(lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0):
 def lamb(lr=1e-3, betas=(0.9, 0.999), eps=1e-6, weight_decay=1e-2):
     """You et al. 2019, algorithm 2."""
 
-    def rule(x, g, state, t):
+    def rule(x, g, state, _):
+        t = state["t"] = state.get("t", 0) + 1
         m = betas[0] * state.get("m", 0.0) + (1 - betas[0]) * g
         v = betas[1] * state.get("v", 0.0) + (1 - betas[1]) * g * g
         state["m"], state["v"] = m, v
@@ -190,6 +207,24 @@ def run(name, problem):
     return result
 
 
+# Which parameter of the network has no gradient in a step.
+RESTS = ["w1"] * 3 + [""] * 3 + ["b2"] * 2 + [""] * 2
+
+
+def thawed(name):
+    """The network's parameters after steps in which some of them had no gradient."""
+    params, loss = network()
+    optimizer = RUNS[name](params)
+    for i, rests in enumerate(RESTS):
+        optimizer.zero_grad()
+        loss(i).backward()
+        for p, own in zip(params, ["w1", "b1", "w2", "b2"]):
+            if own == rests:
+                p.grad = None
+        optimizer.step()
+    return {"name": name, "params": flat(params)}
+
+
 LBFGS = {
     "fixed": dict(lr=0.01, max_iter=4),
     "fixed_short": dict(lr=0.005, max_iter=3, history_size=2),
@@ -200,9 +235,20 @@ LBFGS = {
 }
 
 
-def lbfgs(name, problem):
-    params, loss = PROBLEMS[problem]()
-    optimizer = optim.LBFGS(params, **LBFGS[name])
+# Searches of twenty steps in which roundings do not grow: with each element of the gradient, and the value, off by a part
+# in 1e15, parameters and values stay within a part in 5e10 (measured; "wolfe_once" on "rosenbrock" does not).
+LONG_LBFGS = {
+    "fixed_tenth": (dict(lr=0.1, max_iter=1), ["quadratic", "network", "rosenbrock", "bowl"]),
+    "fixed_three": (dict(lr=0.1, max_iter=3, history_size=3), ["quadratic", "network", "rosenbrock", "bowl"]),
+    "wolfe_once": (LBFGS["wolfe_once"], ["quadratic", "network", "bowl"]),
+    # Nothing is left for the search but its first evaluation, and so it comes to rest where a step is too long.
+    "wolfe_bare": (dict(max_iter=1, line_search_fn="strong_wolfe"), ["network", "rosenbrock", "bowl", "root"]),
+}
+
+
+def lbfgs(name, problem, settings, seen):
+    params, loss = SEARCHED[problem]()
+    optimizer = optim.LBFGS(params, **settings)
 
     def closure():
         optimizer.zero_grad()
@@ -211,11 +257,12 @@ def lbfgs(name, problem):
         return value
 
     steps = []
-    for _ in range(8):
+    for i in range(max(seen)):
         value = optimizer.step(closure)
         state = optimizer.state[params[0]]
         counts = [state["n_iter"], state["func_evals"]]
-        steps.append({"loss": float(value), "counts": counts, "params": flat(params)})
+        if i + 1 in seen:
+            steps.append({"loss": float(value), "counts": counts, "params": flat(params)})
     return {"name": name, "problem": problem, "steps": steps}
 
 
@@ -287,6 +334,26 @@ def clipped(limit):
     return {"limit": limit, "norm": float(norm), "grads": flat([p.grad for p in params])}
 
 
+def clipped_by_value(limit):
+    params, loss = network()
+    loss(0).backward()
+    torch.nn.utils.clip_grad_value_(params, limit)
+    return {"limit": limit, "grads": flat([p.grad for p in params])}
+
+
+def averaged(decay):
+    """The running mean of the network's parameters, from the initial ones on, over steps of SGD."""
+    params, loss = network()
+    optimizer, average = RUNS["sgd_momentum"](params), [p.detach().clone() for p in params]
+    update = optim.swa_utils.get_ema_multi_avg_fn(decay)
+    for i in range(STEPS):
+        optimizer.zero_grad()
+        loss(i).backward()
+        optimizer.step()
+        update(average, [p.detach() for p in params], None)
+    return {"decay": decay, "average": flat(average)}
+
+
 KINDS = [
     optim.SGD, optim.Adam, optim.AdamW, optim.Adamax, optim.NAdam, optim.RAdam, optim.Adagrad, optim.Adadelta,
     optim.RMSprop, optim.Rprop, optim.ASGD, optim.LBFGS,
@@ -317,12 +384,18 @@ def main():
         "seen": SEEN,
         "defaults": {kind.__name__: defaults(kind) for kind in KINDS},
         "quadratic": lists(QUADRATIC),
+        "bowl": lists(BOWL),
         "network": lists(NETWORK),
         "runs": [run(name, problem) for name in RUNS for problem in ["quadratic", "network"]],
-        "lbfgs": [lbfgs(name, problem) for name in LBFGS for problem in PROBLEMS],
+        "rests": RESTS,
+        "thawed": [thawed(name) for name in RUNS],
+        "lbfgs": [lbfgs(name, problem, LBFGS[name], range(1, 9)) for name in LBFGS for problem in PROBLEMS],
+        "long_lbfgs": [lbfgs(name, at, given, SEEN) for name, (given, on) in LONG_LBFGS.items() for at in on],
         "schedules": [schedule(name) for name in SCHEDULES],
         "scheduled": scheduled(),
         "clipped": [clipped(0.1), clipped(100.0)],
+        "clipped_by_value": [clipped_by_value(0.1), clipped_by_value(100.0)],
+        "averaged": [averaged(0.9), averaged(0.5)],
     }
     path = Path(__file__).parent / "optim.json"
     path.write_text(written(golden))

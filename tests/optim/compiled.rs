@@ -1,6 +1,8 @@
 //! Whole training steps as one program: the same bits, compiled once.
 
-use retrograd::optim::{Adam, AdamW, Optimizer, RAdam, Schedule, Sgd, State, clip_norm, ema};
+use retrograd::optim::{
+    Adam, AdamW, NAdam, Optimizer, RAdam, Schedule, Sgd, State, clip_norm, clip_value, ema,
+};
 use retrograd::{Fallback, Result, Tensor, Tree, grad, jit, optim, tree};
 
 use super::golden::{Params, Problem, assert_same_bits};
@@ -50,6 +52,37 @@ fn schedules_groups_and_frozen_leaves_are_compiled_too() -> Result<()> {
     let groups = AdamW::new(rate).group("b*", |adam| adam.weight_decay(0.0)).freeze("w1").clip_norm(0.1);
     both("groups", &groups, &problem)?;
     both("radam", &RAdam::new(Schedule::exponential(0.1, 0.9)), &problem)
+}
+
+#[test]
+fn what_thaws_is_compiled_anew_and_keeps_every_bit() -> Result<()> {
+    let problem = Problem::named("network");
+    let (gradient, thawed) = (grad(problem.loss), NAdam::new(0.05));
+    let frozen = thawed.clone().freeze("w1");
+    let rest = |at: &Carried, batch: &Params| -> Result<Carried> {
+        let (g, _) = gradient.call(&at.0, batch)?;
+        frozen.step(&at.0, &g, &at.1)
+    };
+    let go = |at: &Carried, batch: &Params| -> Result<Carried> {
+        let (g, _) = gradient.call(&at.0, batch)?;
+        thawed.step(&at.0, &g, &at.1)
+    };
+    let (resting, going) = (jit(rest).fallback(Fallback::Error), jit(go).fallback(Fallback::Error));
+    for moves in ["---+++", "++--++"] {
+        let state =
+            if moves.starts_with('+') { thawed.init(&problem.params) } else { frozen.init(&problem.params) };
+        let begin: Carried = (problem.params.clone(), state?);
+        let (mut direct, mut kept, mut given) = (begin.clone(), begin.clone(), begin);
+        for (moves, batch) in moves.chars().zip(&problem.batches) {
+            (direct, kept, given) = match moves {
+                '+' => (go(&direct, batch)?, going.call(&kept, batch)?, going.call_owned(given, batch)?),
+                _ => (rest(&direct, batch)?, resting.call(&kept, batch)?, resting.call_owned(given, batch)?),
+            };
+            assert_same_bits(&kept, &direct, "thawed")?;
+            assert_same_bits(&given, &direct, "thawed over what was given")?;
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -117,6 +150,26 @@ fn clipping_and_averaging_are_part_of_the_program() -> Result<()> {
         direct = whole(&direct, batch)?.0;
         fast = compiled.call(&fast, batch)?.0;
         assert_same_bits(&fast, &direct, "clipped and averaged")?;
+    }
+    assert_eq!((compiled.stats().misses, compiled.stats().hits), (1, 19));
+    Ok(())
+}
+
+#[test]
+fn bounds_and_averages_keep_every_bit_when_compiled() -> Result<()> {
+    let problem = Problem::named("network");
+    let gradient = grad(problem.loss);
+    let whole = |average: &Params, g: &Params| -> Result<(Params, Params)> {
+        let clipped = clip_value(g, 0.1)?;
+        Ok((ema(average, &clipped, 0.9)?, clipped))
+    };
+    let compiled = jit(whole).fallback(Fallback::Error);
+    let (mut direct, mut fast) = (problem.params.clone(), problem.params.clone());
+    for batch in &problem.batches {
+        let (g, _) = gradient.call(&problem.params, batch)?;
+        let (wanted, got) = (whole(&direct, &g)?, compiled.call(&fast, &g)?);
+        assert_same_bits(&got, &wanted, "clipped and averaged")?;
+        (direct, fast) = (wanted.0, got.0);
     }
     assert_eq!((compiled.stats().misses, compiled.stats().hits), (1, 19));
     Ok(())

@@ -13,12 +13,20 @@ pub(crate) struct Golden {
     /// PyTorch's default settings, by optimizer and name.
     pub(crate) defaults: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
     quadratic: BTreeMap<String, Array>,
+    bowl: BTreeMap<String, Array>,
     network: BTreeMap<String, Array>,
     pub(crate) runs: Vec<Run>,
+    /// Which parameter of the network rests in a step of those that end with `thawed`; empty where none does.
+    pub(crate) rests: Vec<String>,
+    pub(crate) thawed: Vec<Thawed>,
     pub(crate) lbfgs: Vec<Search>,
+    /// Steps of searches as far as they were `seen`.
+    pub(crate) long_lbfgs: Vec<Search>,
     pub(crate) schedules: Vec<Values>,
     pub(crate) scheduled: Vec<f64>,
     pub(crate) clipped: Vec<Clipped>,
+    pub(crate) clipped_by_value: Vec<ClippedByValue>,
+    pub(crate) averaged: Vec<Averaged>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -27,6 +35,12 @@ pub(crate) struct Run {
     pub(crate) problem: String,
     pub(crate) seen: Vec<Vec<f64>>,
     pub(crate) averages: Option<Vec<f64>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Thawed {
+    pub(crate) name: String,
+    pub(crate) params: Vec<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +69,18 @@ pub(crate) struct Clipped {
     pub(crate) limit: f64,
     pub(crate) norm: f64,
     pub(crate) grads: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ClippedByValue {
+    pub(crate) limit: f64,
+    pub(crate) grads: Vec<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Averaged {
+    pub(crate) decay: f64,
+    pub(crate) average: Vec<f64>,
 }
 
 /// Numbers in nested lists.
@@ -101,7 +127,9 @@ pub(crate) fn flat(params: &Params, names: &[&str]) -> Vec<f64> {
 impl Problem {
     pub(crate) fn named(name: &str) -> Problem {
         match name {
-            "quadratic" => quadratic(),
+            "quadratic" => quadratic(&golden().quadratic),
+            "bowl" => quadratic(&golden().bowl),
+            "root" => root(),
             "network" => network(),
             "rosenbrock" => rosenbrock(),
             other => panic!("no problem `{other}`"),
@@ -119,8 +147,7 @@ fn picked(from: &BTreeMap<String, Array>, names: &[&str]) -> Params {
     names.iter().map(|name| ((*name).to_owned(), from[*name].tensor())).collect()
 }
 
-fn quadratic() -> Problem {
-    let data = &golden().quadratic;
+fn quadratic(data: &BTreeMap<String, Array>) -> Problem {
     let loss = |p: &Params, c: &Params| {
         let x = &p["x"];
         x.dot(&c["a"].mv(x)) * 0.5 - c["b"].dot(x)
@@ -137,6 +164,12 @@ fn network() -> Problem {
     let all = picked(data, &["x", "y"]);
     let batches = (0..20).map(|i: isize| tree::map(&all, |x| x.at(i))).collect();
     Problem { params: picked(data, &["w1", "b1", "w2", "b2"]), loss, batches }
+}
+
+fn root() -> Problem {
+    let loss = |p: &Params, _: &Params| (p["x"].square() + 1.0).sqrt().sum();
+    let params = Params::from([("x".to_owned(), Tensor::from([10.0]))]);
+    Problem { params, loss, batches: vec![Params::new(); 20] }
 }
 
 fn rosenbrock() -> Problem {

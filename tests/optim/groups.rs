@@ -87,10 +87,18 @@ fn what_was_frozen_goes_on_when_it_thaws() -> Result<()> {
     let params = network();
     let grads = tree::map(&params, Tensor::ones_like);
     let (frozen, thawed) = (AdamW::new(0.1).freeze("encoder"), AdamW::new(0.1));
-    let (params, state) = frozen.step(&params, &grads, &frozen.init(&params)?)?;
-    let (params, state) = thawed.step(&params, &grads, &state)?;
-    assert!(params.encoder[0].w.mean().item::<f32>()? < 1.0);
+    let (mut at, decay) = ((params.clone(), frozen.init(&params)?), 1.0 - 0.1 * 1e-2);
+    for _ in 0..5 {
+        at = frozen.step(&at.0, &grads, &at.1)?;
+    }
+    // Of what is frozen nothing is remembered, not even in the length of its leaf.
+    assert_eq!(at.1.slots["exp_avg"].encoder[0].w.rank(), 0);
+    let (params, state) = thawed.step(&at.0, &grads, &at.1)?;
+    // The first step of Adam is the rate.
+    let first = params.encoder[0].w.mean().item::<f32>()?;
+    assert!((first - (decay - 0.1) as f32).abs() < 1e-5, "{first}");
     assert_eq!(state.slots["exp_avg"].encoder[0].w.shape(), [2, 2]);
+    assert_eq!((state.step.item::<i64>()?, at.1.leaf_steps.is_some()), (6, true));
     Ok(())
 }
 

@@ -115,6 +115,53 @@ fn every_leaf_keeps_its_dtype_and_what_is_no_float_stays() {
 }
 
 #[test]
+fn a_leaf_that_thaws_goes_on_as_if_the_steps_between_had_not_been() {
+    type Pair = (Tensor, Tensor);
+    struct Thaw;
+    impl Try for Thaw {
+        fn check<O: Optimizer>(&self, name: &str, optimizer: &O) -> Result<()> {
+            if name == "sgd_decayed" {
+                return Ok(()); // Its rate falls with the count of all steps.
+            }
+            let frozen = optimizer.clone().freeze("[0]");
+            // Steps in some of which the first leaf rests.
+            let steps = |begin: &Pair, moves: &[bool]| -> Result<(Pair, State<Pair>)> {
+                let state = if moves[0] { optimizer.init(begin)? } else { frozen.init(begin)? };
+                let mut at = (begin.clone(), state);
+                for moves in moves {
+                    let grads = tree::map(&at.0, |x| x * 0.5);
+                    at = match moves {
+                        true => optimizer.step(&at.0, &grads, &at.1)?,
+                        false => frozen.step(&at.0, &grads, &at.1)?,
+                    };
+                }
+                Ok(at)
+            };
+            for dtype in [DType::F32, DType::F64, DType::BF16] {
+                let x = Tensor::from([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]]).to_dtype(dtype);
+                let begin = (x.clone(), x);
+                let (four, seven) = (steps(&begin, &[true; 4])?, steps(&begin, &[true; 7])?);
+                for moves in ["---++++", "++---++", "-++-+-+"] {
+                    let what = format!("{name} in {dtype}, {moves}");
+                    let moves: Vec<bool> = moves.chars().map(|c| c == '+').collect();
+                    let got = steps(&begin, &moves)?;
+                    assert_same_bits(&got.0.0, &four.0.0, &what)?;
+                    assert_same_bits(&got.0.1, &seven.0.1, &format!("{what}: the leaf beside it"))?;
+                    for (slot, held) in &got.1.slots {
+                        assert_same_bits(&held.0, &four.1.slots[slot].0, &format!("{what}: {slot}"))?;
+                    }
+                    let counts = got.1.leaf_steps.expect("counts of a leaf that was frozen");
+                    assert_eq!((counts.0.item::<i64>()?, counts.1.dtype()), (4, DType::Bool), "{what}");
+                }
+                assert!(seven.1.leaf_steps.is_none(), "{name}");
+            }
+            Ok(())
+        }
+    }
+    visit_all(&mut Each(Thaw));
+}
+
+#[test]
 fn sixteen_bits_keep_their_state_in_thirty_two() -> Result<()> {
     // The square of this gradient is zero in f16, which would divide by eps.
     let (x, g) = (Tensor::from([1.0]).f16(), Tensor::from([1e-4]).f16());

@@ -149,6 +149,7 @@ fn a_state_of_other_settings_is_refused() -> Result<()> {
     let one = retrograd::optim::State {
         step: two.step,
         slots: [("momentum_buffer".to_owned(), vec![x.clone()])].into(),
+        leaf_steps: None,
     };
     assert_eq!(
         text(Sgd::new(0.1).momentum(0.9).step(&vec![x.clone(), x.clone()], &vec![x.clone(), x], &one)),
@@ -170,6 +171,25 @@ fn a_state_of_other_shapes_is_refused_even_if_they_broadcast() -> Result<()> {
     state.slots.insert("exp_avg".to_owned(), broken);
     let said = text(adam.step(&x, &x, &state));
     assert!(said.starts_with("adam: the slot `exp_avg` of `[0]`: matmul: inner lengths differ"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn counts_of_steps_that_are_none_are_refused() -> Result<()> {
+    let sgd = Sgd::new(0.1);
+    let x = vec![Tensor::from([1.0]), Tensor::from([2.0])];
+    let said = |counts: Vec<Tensor>| -> Result<String> {
+        let state = retrograd::optim::State { leaf_steps: Some(counts), ..sgd.init(&x)? };
+        Ok(text(sgd.step(&x, &x, &state)))
+    };
+    assert_eq!(
+        said(vec![Tensor::from(3i64)])?,
+        "sgd: the parameters have 2 leaves and `leaf_steps` 1: `[1]` there, no leaf here"
+    );
+    assert_eq!(
+        said(vec![Tensor::from(3i64), Tensor::from(3.0)])?,
+        "sgd: `leaf_steps` of `[1]` is f64[], and must be i64[], or bool[] for none"
+    );
     Ok(())
 }
 

@@ -14,6 +14,9 @@ fn by_name(name: &str) -> Lbfgs {
         "wolfe" => Lbfgs::default().max_iter(4).line_search_fn(WOLFE),
         "wolfe_short" => Lbfgs::new(0.5).max_iter(6).history_size(3).line_search_fn(WOLFE),
         "wolfe_stingy" => Lbfgs::default().max_iter(5).max_eval(Some(6)).line_search_fn(WOLFE),
+        "fixed_tenth" => Lbfgs::new(0.1).max_iter(1),
+        "fixed_three" => Lbfgs::new(0.1).max_iter(3).history_size(3),
+        "wolfe_bare" => Lbfgs::default().max_iter(1).line_search_fn(WOLFE),
         "wolfe_once" => Lbfgs::default().max_iter(1).max_eval(Some(20)).line_search_fn(WOLFE),
         other => panic!("no settings `{other}`"),
     }
@@ -38,6 +41,43 @@ fn lbfgs_goes_where_pytorch_goes_with_as_many_evaluations() -> Result<()> {
         }
     }
     assert_eq!(golden().lbfgs.len(), 18);
+    Ok(())
+}
+
+#[test]
+fn lbfgs_stays_with_pytorch_for_twenty_steps_where_roundings_do_not_grow() -> Result<()> {
+    for want in &golden().long_lbfgs {
+        let problem = Problem::named(&want.problem);
+        let (gradient, lbfgs) = (grad(problem.loss), by_name(&want.name));
+        let (mut params, mut state) = (problem.params.clone(), lbfgs.start(&problem.params)?);
+        let mut seen = golden().seen.iter().zip(&want.steps).peekable();
+        for i in 1..=20 {
+            let found = lbfgs.minimize(&params, &state, |p| gradient.call(p, &problem.batches[0]))?;
+            (params, state) = (found.params, found.state);
+            let Some((_, step)) = seen.next_if(|(at, _)| **at == i) else { continue };
+            let what = format!("{} on {}, step {i}", want.name, want.problem);
+            let counts = [state.n_iter.item::<i64>()?, state.func_evals.item::<i64>()?];
+            assert_eq!(counts, step.counts, "{what}");
+            assert_close(&[found.output.item()?], &[step.loss], 1e-10, 1e-12, &what);
+            assert_close(&problem.flat(&params), &step.params, 1e-10, 1e-12, &what);
+        }
+        assert!(seen.next().is_none(), "{} on {}", want.name, want.problem);
+    }
+    assert_eq!(golden().long_lbfgs.len(), 15);
+    Ok(())
+}
+
+#[test]
+fn a_search_without_evaluations_left_never_ends_where_there_is_no_number() -> Result<()> {
+    // The first length leads from 0.1 to below zero, where the root has no value.
+    let gradient = grad(|x: &Tensor| x.sqrt().sum());
+    let x = Tensor::from([0.1]);
+    let lbfgs = Lbfgs::new(1.0).max_iter(1).line_search_fn(WOLFE);
+    let found = lbfgs.minimize(&x, &lbfgs.start(&x)?, |x| gradient.call(x, ()))?;
+    assert_eq!(found.params.to_vec::<f64>()?, [0.1]);
+    let cg = ConjugateGradient::new(1.0).max_iter(1).max_eval(Some(2));
+    let found = cg.minimize(&x, &cg.start(&x)?, |x| gradient.call(x, ()))?;
+    assert_eq!(found.params.to_vec::<f64>()?, [0.1]);
     Ok(())
 }
 
