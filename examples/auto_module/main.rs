@@ -35,6 +35,8 @@ use idx::Digits;
 const HIDDEN: usize = 64;
 /// Digits.
 const CLASSES: usize = 10;
+/// What the network is saved as: its layer's own name is that of every `Sequential`.
+const NAME: &str = "digits";
 
 /// Trains layers with gradients by hand and derived ones, in two ways that agree.
 #[derive(Debug, Parser)]
@@ -196,7 +198,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     check::module(RmsScale { features: 5 }, &Rng::seed(1).randn([4, 5]), Mode::Train)?;
     println!("the gradient of RmsScale by hand is that of its function");
 
-    let mut net = Instance::new(network(options.seed), Rng::seed(options.seed));
+    let mut net = Instance::new(network(options.seed), Rng::seed(options.seed)).named(NAME);
     println!("{:?}", net.module());
     let start = Instant::now();
     let derived = train_by_grad(&net, &seen, options)?;
@@ -206,10 +208,10 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     println!("in a loop by hand:     {:.2} s", start.elapsed().as_secs_f64());
     println!("greatest difference of two weights: {:.1e}", difference(net.params(), &derived)?);
 
-    // What was saved is made again by the constructor of its layer's name.
+    // What was saved is made again by the constructor of its name.
     net.save(&options.model)?;
     let seed = options.seed;
-    register(net.module().name(), move || network(seed));
+    register(NAME, move || network(seed));
     let mut loaded = Instance::<Sequential>::load(&options.model, Rng::seed(0))?;
     println!("saved and loaded: {}", options.model.display());
     println!("test accuracy: {:.1}%", 100.0 * accuracy(&mut loaded, &unseen)?);

@@ -7,12 +7,12 @@ use crate::error::Result;
 use crate::nn::{Criterion, Ctx, Mode, Module, criterion};
 use crate::tensor::tree::{self, Tree};
 use crate::tensor::{DType, Rng, Tensor};
-use crate::{gradcheck, jit, jvp, vjp};
+use crate::{Fallback, gradcheck, jit, jvp, vjp};
 
 /// Checks a layer on an input, in f64 and in one mode: that its `backward` is the derivative of its `forward`, by the
-/// derived one (where `forward` is made of tensor operations) and by central differences; that `backward_params` and
-/// `backward_input` are its parts; and, unless it is foreign, that forward mode, second derivatives and the compiled
-/// layer agree with those of `forward`.
+/// derived one (where `forward` is made of tensor operations) and by central differences, inside of transforms and
+/// called by hand; that `backward_params` and `backward_input` are its parts; and, unless it is foreign, that forward
+/// mode, second derivatives and the compiled layer (it must compile) agree with those of `forward`.
 ///
 /// ```
 /// use retrograd::nn::{Linear, Mode};
@@ -53,8 +53,15 @@ pub fn module_at<M: Module>(
     tree::check_valid("output", &y)?;
     tree::check_valid("state", &next)?;
     all_close("its function's value is `forward`'s", &[own(&at)], &[flat(&y)])?;
-    parts_agree(module, params, &saved, &y)?;
-    gradients(&own, &derived, &at, module.is_foreign())
+    let dy = cotangent(&y);
+    let by_hand = module.backward(params, &saved, &dy);
+    parts_agree(module, params, &saved, &dy, &by_hand)?;
+    gradients(&own, &derived, &at, module.is_foreign())?;
+    // The function of a container goes through its parts, that of an `AutoModule` is the derived one: of such nothing
+    // but this calls `backward`.
+    let reference: &(dyn Fn(&(M::Params, M::Input)) -> Tensor + Sync) =
+        if module.is_foreign() { &own } else { &derived };
+    is_the_gradient(&by_hand, reference, &at, &flat(&dy))
 }
 
 /// Checks a criterion on an input and a target, in f64, as [`module`] does.
@@ -78,22 +85,53 @@ fn gradients<A: Tree>(
     at: &A,
     foreign: bool,
 ) -> Result<()> {
-    // Only floats have derivatives: the others are constants of the functions that follow.
-    let all = tree::leaves(at);
-    let floats: Vec<usize> = (0..all.len()).filter(|&i| all[i].spec().dtype.is_float()).collect();
-    let x: Vec<Tensor> = floats.iter().map(|&i| all[i].clone()).collect();
-    let whole = |x: &Vec<Tensor>| {
+    let (x, whole) = floats(at);
+    agree(&|x| own(&whole(x)), &|x| derived(&whole(x)), x, foreign)
+}
+
+/// Holds what `backward` returned, outside of any transform, to the gradient of a function at the cotangent `w`.
+fn is_the_gradient<A: Tree>(
+    by_hand: &A,
+    f: &(dyn Fn(&A) -> Tensor + Sync),
+    at: &A,
+    w: &Tensor,
+) -> Result<()> {
+    let law = "`backward`, called by hand, is the gradient";
+    tree::same_paths(at, by_hand).map_err(|error| failed(law, error))?;
+    let (x, whole) = floats(at);
+    if x.is_empty() {
+        return Ok(());
+    }
+    let leaves = tree::leaves(at).into_iter().zip(tree::leaves(by_hand));
+    let got: Vec<Tensor> = leaves.filter(|(x, _)| is_float(x)).map(|(_, dx)| dx).collect();
+    all_close(law, &got, &pulled(&|x| f(&whole(x)), x, w)?)
+}
+
+fn is_float(leaf: &Tensor) -> bool {
+    leaf.spec().dtype.is_float()
+}
+
+/// The floating-point leaves of a tree, and the tree with others in their place. Only floats have derivatives: the
+/// other leaves are constants.
+fn floats<A: Tree>(at: &A) -> (Vec<Tensor>, impl Fn(&Vec<Tensor>) -> A + Sync) {
+    let x = tree::leaves(at).into_iter().filter(is_float).collect();
+    let whole = move |x: &Vec<Tensor>| {
         let mut x = x.iter();
-        tree::map(at, |leaf| match leaf.spec().dtype.is_float() {
+        tree::map(at, |leaf| match is_float(leaf) {
             true => x.next().expect("as many as there were").clone(),
             false => leaf.clone(),
         })
     };
-    agree(&|x| own(&whole(x)), &|x| derived(&whole(x)), x, foreign)
+    (x, whole)
 }
 
 /// A function of floating-point tensors. Behind a pointer, so that transforms of it are compiled once, not for each layer.
 type Flat<'a> = &'a (dyn Fn(&Vec<Tensor>) -> Tensor + Sync);
+
+/// The gradient of a function at a cotangent.
+fn pulled(f: Flat<'_>, x: Vec<Tensor>, w: &Tensor) -> Result<Vec<Tensor>> {
+    vjp(|x: &Vec<Tensor>| f(x)).call(&x, ())?.1.call(w)
+}
 
 /// [`gradients`] of functions of floating-point leaves.
 fn agree(own: Flat<'_>, derived: Flat<'_>, x: Vec<Tensor>, foreign: bool) -> Result<()> {
@@ -114,9 +152,12 @@ fn agree(own: Flat<'_>, derived: Flat<'_>, x: Vec<Tensor>, foreign: bool) -> Res
     all_close("`backward` is the derived gradient", &pulled, &expected)?;
 
     let gradient = |x: &Vec<Tensor>| -> Result<Vec<Tensor>> { vjp(own).call(x, ())?.1.call(&w) };
-    let compiled = jit(gradient);
+    // Without a way back: a layer that silently ran directly would be compared with itself.
+    let compiled = jit(gradient).fallback(Fallback::Error);
     for _ in 0..2 {
-        all_close("the compiled gradient is `backward`'s", &compiled.call(&x, ())?, &pulled)?;
+        let law = "the compiled gradient is `backward`'s";
+        let dx = compiled.call(&x, ()).map_err(|error| failed(law, error))?;
+        all_close(law, &dx, &pulled)?;
     }
     let v = direction(&x, 2);
     let (pushed, expected) = (jvp(own).call(&x, &v, ())?.1, jvp(derived).call(&x, &v, ())?.1);
@@ -135,22 +176,25 @@ fn parts_agree<M: Module>(
     module: &Arc<M>,
     params: &M::Params,
     saved: &M::Saved,
-    output: &M::Output,
+    dy: &M::Output,
+    (dp, dx): &(M::Params, M::Input),
 ) -> Result<()> {
-    let mut cotangents = direction(&tree::leaves(output), 3).into_iter();
-    let dy = tree::map(output, |_| cotangents.next().expect("one for each leaf"));
-    let (dp, dx) = module.backward(params, saved, &dy);
     let law = "`backward_params` is the first part of `backward`";
-    all_close(law, &tree::leaves(&module.backward_params(params, saved, &dy)), &tree::leaves(&dp))?;
+    all_close(law, &tree::leaves(&module.backward_params(params, saved, dy)), &tree::leaves(dp))?;
     let law = "`backward_input` is the second part of `backward`";
-    all_close(law, &tree::leaves(&module.backward_input(params, saved, &dy)), &tree::leaves(&dx))?;
-    tree::same_paths(params, &dp).map_err(|error| failed("gradients are like the parameters", error))
+    all_close(law, &tree::leaves(&module.backward_input(params, saved, dy)), &tree::leaves(dx))?;
+    tree::same_paths(params, dp).map_err(|error| failed("gradients are like the parameters", error))
+}
+
+/// A cotangent of an output, always the same.
+fn cotangent<T: Tree>(output: &T) -> T {
+    let mut numbers = direction(&tree::leaves(output), 3).into_iter();
+    tree::map(output, |_| numbers.next().expect("one for each leaf"))
 }
 
 /// The floating-point leaves as one vector.
 fn flat<T: Tree>(output: &T) -> Tensor {
-    let leaves =
-        tree::leaves(output).into_iter().filter(|y| y.error().is_some() || y.spec().dtype.is_float());
+    let leaves = tree::leaves(output).into_iter().filter(|y| y.error().is_some() || is_float(y));
     Tensor::cat(&leaves.map(|y| y.reshape([crate::INFER])).collect::<Vec<_>>(), 0)
 }
 

@@ -104,6 +104,9 @@ impl<P: Tree, X: Tree, Y: Tree> Module for AutoModule<P, X, Y> {
 fn gradient<T: Tree, Y: Tree>(at: &T, f: impl Fn(&T) -> Y, dy: &Y) -> Result<T> {
     let is_float = |leaf: &Tensor| leaf.dtype().is_float();
     let floats: Vec<Tensor> = tree::leaves(at).into_iter().filter(is_float).collect();
+    if floats.is_empty() {
+        return Ok(tree::map(at, Tensor::zeros_like));
+    }
     let with = |floats: &Vec<Tensor>, others: fn(&Tensor) -> Tensor| {
         let mut floats = floats.iter();
         tree::map(at, |leaf| match is_float(leaf) {
@@ -116,6 +119,10 @@ fn gradient<T: Tree, Y: Tree>(at: &T, f: impl Fn(&T) -> Y, dy: &Y) -> Result<T> 
 }
 
 /// A criterion made of a plain function of input and target; its gradient is derived.
+///
+/// [`AutoCriterion::to_module`] is the same as a layer, for what layers have and criterions do not: it is saved and
+/// loaded by name as an [`Instance`](super::Instance), and stands at the end of a [`Sequential`](super::Sequential). A
+/// criterion that learns something is an [`AutoModule`] of input and target, with parameters.
 ///
 /// Torch: `autograd.nn.AutoCriterion`.
 ///
@@ -140,6 +147,27 @@ impl<X: Tree, T: Tree> AutoCriterion<X, T> {
         function: impl Fn(&X, &T) -> Tensor + Send + Sync + 'static,
     ) -> AutoCriterion<X, T> {
         AutoCriterion { name, function: Arc::new(function) }
+    }
+
+    /// The criterion as a layer of that name, from a pair of input and target to the loss; its gradient is of both.
+    ///
+    /// ```
+    /// use retrograd::nn::{AutoCriterion, AutoModule, Instance, register};
+    /// use retrograd::{Rng, Tensor};
+    /// let quartic = || AutoCriterion::new("Quartic", |x: &Tensor, y: &Tensor| (x - y).pow(4.0).sum());
+    /// register("Quartic", move || quartic().to_module());
+    /// let path = std::env::temp_dir().join(format!("retrograd-quartic-{}.safetensors", std::process::id()));
+    /// Instance::new(quartic().to_module(), Rng::seed(0)).save(&path)?;
+    /// let mut again = Instance::<AutoModule<(), (Tensor, Tensor)>>::load(&path, Rng::seed(0))?;
+    /// let loss = again.forward(&(Tensor::from([3.0, 1.0]), Tensor::from([1.0, 1.0])))?;
+    /// let (dx, dy) = again.backward(&loss.ones_like())?;
+    /// assert_eq!((dx.to_vec::<f64>()?, dy.to_vec::<f64>()?), (vec![32.0, 0.0], vec![-32.0, 0.0]));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    pub fn to_module(&self) -> AutoModule<(), (X, T)> {
+        let function = self.function.clone();
+        AutoModule::new(self.name, (), move |(): &(), (input, target): &(X, T)| function(input, target))
     }
 }
 

@@ -32,6 +32,7 @@ use retrograd::{Error, Result, Rng, Tree, tree};
 /// ```
 #[derive(Debug)]
 pub struct Instance<M: Module> {
+    name: String,
     module: Arc<M>,
     params: M::Params,
     grads: M::Params,
@@ -58,6 +59,7 @@ struct Kept<P, S> {
 impl<M: Module> Clone for Instance<M> {
     fn clone(&self) -> Self {
         Instance {
+            name: self.name.clone(),
             module: self.module.clone(),
             params: tree::copy(&self.params),
             grads: tree::copy(&self.grads),
@@ -72,8 +74,36 @@ impl<M: Module> Instance<M> {
     /// A layer with new parameters, in training mode.
     pub fn new(module: M, mut rng: Rng) -> Instance<M> {
         let params = module.params(&mut rng);
-        let (grads, state) = (zeros(&params), module.state());
-        Instance { module: Arc::new(module), params, grads, state, ctx: Ctx::train(rng), saved: None }
+        let (grads, state, name) = (zeros(&params), module.state(), module.name().to_owned());
+        let (module, ctx) = (Arc::new(module), Ctx::train(rng));
+        Instance { name, module, params, grads, state, ctx, saved: None }
+    }
+
+    /// The same under another name, by which [`Instance::load`] finds its constructor. Two networks are of one type,
+    /// `Sequential`, and told apart by their names.
+    ///
+    /// ```
+    /// use retrograd::nn::{Instance, Linear, Relu, Sequential, register};
+    /// use retrograd::{Rng, Tensor};
+    /// let encoder = || Sequential::new().add(Linear::new(8, 3)).add(Relu);
+    /// register("encoder", encoder);
+    /// let path = std::env::temp_dir().join(format!("retrograd-encoder-{}.safetensors", std::process::id()));
+    /// Instance::new(encoder(), Rng::seed(0)).named("encoder").save(&path)?;
+    /// let mut again = Instance::<Sequential>::load(&path, Rng::seed(1))?;
+    /// assert_eq!(again.name(), "encoder");
+    /// assert_eq!(again.forward(&Tensor::ones([2, 8]))?.shape(), [2, 3]);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), retrograd::Error>(())
+    /// ```
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Instance<M> {
+        self.name = name.into();
+        self
+    }
+
+    /// The name it is saved under; the layer's own unless told.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The layer.
@@ -185,8 +215,8 @@ impl<M: Module> Instance<M> {
         &self.state
     }
 
-    /// Writes parameters, gradients and state to a safetensors file, with the name of the layer; whatever was there
-    /// before stays until all is written.
+    /// Writes parameters, gradients and state to a safetensors file, with the instance's [name](Instance::named); whatever
+    /// was there before stays until all is written.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -197,11 +227,12 @@ impl<M: Module> Instance<M> {
             grads: tree::copy(&self.grads),
             state: tree::copy(&self.state),
         };
-        io::save_with(path, &kept, [(LAYER, self.module.name())])
+        io::save_with(path, &kept, [(LAYER, self.name())])
     }
 
     /// Reads what [`Instance::save`] wrote; the layer itself is made by the constructor that is
-    /// [registered](super::register) under its name. The instance begins in training mode, with draws from `rng`.
+    /// [registered](super::register) under its name. The instance has that name, and begins in training mode, with draws
+    /// from `rng`.
     ///
     /// # Errors
     /// If the file cannot be read or is not such a file, nothing of the right type is registered under the name in it, or
@@ -228,7 +259,7 @@ impl<M: Module> Instance<M> {
             let message = format!("`{}` does not say which layer it is of", path.as_ref().display());
             return Err(Error::msg(message).help("read it with `restore`, into an instance of that layer"));
         };
-        let mut instance = Instance::new(create::<M>(name)?, rng);
+        let mut instance = Instance::new(create::<M>(name)?, rng).named(name);
         instance.take(&archive)?;
         Ok(instance)
     }

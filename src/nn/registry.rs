@@ -18,19 +18,27 @@ fn entries() -> MutexGuard<'static, BTreeMap<String, Entry>> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives a constructor of layers (or of anything else) a name, for the whole process; an earlier one of that name is
-/// replaced. [`Instance::load`](super::Instance::load) looks there.
+/// Gives a constructor of layers (or of criterions, or of anything else) a name, for the whole process.
+/// [`Instance::load`](super::Instance::load) looks there.
+///
+/// A name stands for one constructor: an earlier one of that name is replaced, and the type that it made is returned.
+/// `None` says that the name was free.
 ///
 /// ```
-/// use retrograd::nn::{Linear, create, register, registered};
-/// register("head", || Linear::new(128, 10));
+/// use retrograd::nn::{Linear, Relu, create, register, registered};
+/// assert_eq!(register("head", || Linear::new(128, 10)), None);
 /// assert!(registered().contains(&"head".to_owned()));
 /// let head: Linear = create("head")?;
+/// assert_eq!(register("head", || Relu), Some(std::any::type_name::<Linear>()));
 /// # Ok::<(), retrograd::Error>(())
 /// ```
-pub fn register<T: Any>(name: impl Into<String>, make: impl Fn() -> T + Send + Sync + 'static) {
+pub fn register<T: Any>(
+    name: impl Into<String>,
+    make: impl Fn() -> T + Send + Sync + 'static,
+) -> Option<&'static str> {
     let make = Arc::new(move || -> Box<dyn Any> { Box::new(make()) });
-    entries().insert(name.into(), Entry { make, type_name: type_name::<T>() });
+    let replaced = entries().insert(name.into(), Entry { make, type_name: type_name::<T>() });
+    replaced.map(|entry| entry.type_name)
 }
 
 /// The names that have constructors, in order.

@@ -73,18 +73,23 @@ impl<L: Stateless> Module for L {
     }
 }
 
-/// A layer without parameters as a function `f(input)` that transforms differentiate; its gradient is the layer's own.
+/// A layer without parameters and state as a function `f(input)` that transforms differentiate; its gradient is the
+/// layer's own. What does other things in training, as dropout, does here what it does in use.
 ///
 /// ```
-/// use retrograd::nn::{CAddTable, function};
+/// use retrograd::nn::{CAddTable, Tanh, function};
 /// use retrograd::{Tensor, grad};
 /// let sum = function(CAddTable);
 /// let d = grad(|x: &Vec<Tensor>| sum(x).square());
 /// let (dx, _) = d.call(&vec![Tensor::from(1.0), Tensor::from(2.0)], ())?;
 /// assert_eq!(dx[1].item::<f64>()?, 6.0);
+/// assert_eq!(function(Tanh)(&Tensor::from(0.0)).item::<f64>()?, 0.0);
 /// # Ok::<(), retrograd::Error>(())
 /// ```
-pub fn function<L: Stateless>(layer: L) -> impl Fn(&L::Input) -> L::Output + Clone + Send + Sync + 'static {
+pub fn function<L>(layer: L) -> impl Fn(&L::Input) -> L::Output + Clone + Send + Sync + 'static
+where
+    L: Module<Params = (), State = ()>,
+{
     let layer = Arc::new(layer);
-    move |input: &<L as Stateless>::Input| super::apply(&layer, &(), &(), input, &mut Ctx::eval()).0
+    move |input: &L::Input| super::apply(&layer, &(), &(), input, &mut Ctx::eval()).0
 }

@@ -265,14 +265,16 @@ pub(crate) fn hold_criterion<C: Criterion>(
 ) {
     let (loss, saved) = criterion.forward(input, target);
     row.close("the loss", &loss, &row.outputs[0].tensor());
-    let Some(Some(w)) = row.w.first() else { return };
+    let [Some(w)] = &row.w[..] else { panic!("{row}: a cotangent of the loss") };
     let dl = row.outputs[0].elements(w);
     let by_hand = criterion.backward(&saved, &dl);
     let criterion = Arc::new(criterion);
     let weighed = |x: &C::Input| (criterion::apply(&criterion, x, target) * &dl).sum();
     let through = grad(weighed).call(input, ()).expect("a gradient").0;
     for dx in [by_hand, through] {
-        for (&place, got) in places.iter().zip(&tree::leaves(&dx)) {
+        let dx = tree::leaves(&dx);
+        assert_eq!(dx.len(), places.len(), "{row}: a place for each input");
+        for (&place, got) in places.iter().zip(&dx) {
             let want = row.input_gradient(place).expect("a golden gradient");
             row.close(&format!("the gradient of input {place}"), got, &want);
         }

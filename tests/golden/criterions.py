@@ -144,6 +144,10 @@ def margins():
         yield from each("MarginRankingLoss", name, config, pair, labels=label)
     for name, config in (("plain", {}), ("margin", {"margin": 0.5})):
         yield from each("HingeEmbeddingLoss", name, config, {"input": a, "target": y}, labels=label)
+    for name, config in (("plain", {}), ("margin", {"margin": 0.25})):
+        yield from each("MarginCriterion", name, config, {"input": a, "target": y}, labels=label)
+    kink = {"input": np.array([1.0, -1.0, 2.0]), "target": signs(1, -1, 1)}
+    yield from each("MarginCriterion", "at the kink", {}, kink, labels=label, edge=True)
     yield from each("SoftMarginLoss", "plain", {}, {"input": a, "target": y}, labels=label)
     far = {"input": np.array([1000.0, -1000.0]), "target": signs(1, 1)}
     yield from each("SoftMarginLoss", "large", {}, far, labels=label, edge=True)

@@ -165,3 +165,15 @@ def along_an_axis():
     for name, config, shape in (("plain", {}, (2, 4)), ("dim 0", {"dim": 0}, (4, 3)), ("dim 1", {"dim": 1}, (2, 2, 2))):
         yield Row("GLU", name, config, {"input": random(f"glu {name}", shape)})
     yield Row("Softmax2d", "plain", {}, {"input": random("softmax2d", (2, 3, 2, 2))})
+
+
+def evaluation():
+    """Layers that draw, when they do not."""
+    x = {"input": random("evaluation", (2, 3, 4))}
+    for layer in ("Dropout", "AlphaDropout", "Dropout1d"):
+        yield Row(layer, "plain", {"p": 0.75}, x, train=False)
+    yield Row("Dropout2d", "plain", {"p": 0.75}, {"input": random("evaluation 2", (2, 2, 1, 3))}, train=False)
+    yield Row("Dropout3d", "plain", {"p": 0.75}, {"input": random("evaluation 3", (1, 2, 2, 1, 3))}, train=False)
+    for name, config in (("plain", {}), ("other bounds", {"lower": 0.25, "upper": 0.75})):
+        yield Row("RReLU", name, config, x, train=False)
+    yield Row("RReLU", "at the kink", {}, {"input": np.array([0.0, -1.0])}, train=False, edge=True)

@@ -23,9 +23,39 @@ STEP = 1e-5
 NUMERIC = 1e-6
 
 
+class MarginCriterion(nn.Module):
+    """Torch's `nn.MarginCriterion`, which PyTorch does not have."""
+
+    def __init__(self, margin=1.0, reduction="mean"):
+        super().__init__()
+        self.margin, self.reduction = margin, reduction
+
+    def forward(self, input, target):
+        each = (self.margin - target * input).clamp(min=0)
+        return {"none": lambda: each, "mean": each.mean, "sum": each.sum}[self.reduction]()
+
+
+# Modules that are not PyTorch's.
+OWN = {"MarginCriterion": MarginCriterion}
+# Modules made of a layer of this class; their configuration has its configuration as `layer`.
+STACKS = {"TransformerEncoder": nn.TransformerEncoderLayer, "TransformerDecoder": nn.TransformerDecoderLayer}
+
+
+def construct(layer: str, config: dict) -> nn.Module:
+    """The module of that name; of a stack, `norm` says whether there is a `LayerNorm` at the end."""
+    if layer not in STACKS:
+        return (OWN.get(layer) or getattr(nn, layer))(**config)
+    of = config["layer"]
+    norm = nn.LayerNorm(of["d_model"]) if config.get("norm") else None
+    # What warns of a faster way for paddings, which is not taken in training.
+    told = {"enable_nested_tensor": False} if layer == "TransformerEncoder" else {}
+    return getattr(nn, layer)(STACKS[layer](**of), config["num_layers"], norm=norm, **told)
+
+
 @dataclass
 class Row:
-    """`getattr(torch.nn, layer)(**config)` applied to `inputs`, which have the names of the arguments of `forward`."""
+    """`construct(layer, config)`, mostly `getattr(torch.nn, layer)(**config)`, applied to `inputs`, which have the names
+    of the arguments of `forward`."""
 
     layer: str
     name: str
@@ -58,7 +88,7 @@ def build(row: Row) -> nn.Module:
     """The module with parameters of three decimals, and a state as if it had seen data."""
     torch.manual_seed(0)
     config = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in row.config.items()}
-    module = getattr(nn, row.layer)(**config)
+    module = construct(row.layer, config)
     key = f"{row.layer}/{row.name}"
     with torch.no_grad():
         for name, p in module.named_parameters():

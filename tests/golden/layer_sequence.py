@@ -129,3 +129,24 @@ def transformers():
     inputs = {"tgt": random("decoder masked", (2, 2, 4)), "memory": random("decoder memory masked", (3, 2, 4))}
     masks = {"tgt_mask": causal(2, 2), "memory_key_padding_mask": padding}
     yield Row("TransformerDecoderLayer", "causal and memory mask", size, {**inputs, **masks})
+
+
+def stacks():
+    """Several of such layers, one after the other."""
+    layer = {"d_model": 4, "nhead": 2, "dim_feedforward": 3, "dropout": 0.0}
+    plain = {"layer": layer, "num_layers": 2}
+    first = {"layer": {**layer, "norm_first": True, "activation": "gelu"}, "num_layers": 2, "norm": True}
+    rows = {"layer": {**layer, "batch_first": True}, "num_layers": 3, "norm": True}
+    padding = np.array([[False, False, True], [False, False, False]])
+    for name, config in (("plain", plain), ("normalized first", first), ("batch first", rows)):
+        shape = (2, 3, 4) if config is rows else (3, 2, 4)
+        yield Row("TransformerEncoder", name, config, {"src": random(f"encoders {name}", shape)})
+    masks = {"mask": causal(3, 3), "src_key_padding_mask": padding}
+    x = random("encoders masked", (3, 2, 4))
+    yield Row("TransformerEncoder", "causal and key padding mask", plain, {"src": x, **masks})
+    for name, config in (("plain", plain), ("normalized first", first)):
+        inputs = {"tgt": random(f"decoders {name}", (2, 2, 4)), "memory": random(f"decoders memory {name}", (3, 2, 4))}
+        yield Row("TransformerDecoder", name, config, inputs)
+    inputs = {"tgt": random("decoders masked", (2, 2, 4)), "memory": random("decoders memory masked", (3, 2, 4))}
+    masks = {"tgt_mask": causal(2, 2), "memory_key_padding_mask": padding}
+    yield Row("TransformerDecoder", "causal and memory mask", plain, {**inputs, **masks})

@@ -140,13 +140,24 @@ def unpooling():
         places = 2 * np.arange(3) + np.array([0, 1, 1])
         index = np.broadcast_to(places if rank == 1 else places + 12 * np.arange(2)[:, None], shape).copy()
         yield Row(f"MaxUnpool{rank}d", "plain", {"kernel_size": 2}, {"input": pooled, "indices": index})
+    shape = (1, 2, 1, 2, 3)
+    # Of an output [2, 4, 6]: the same in each row of windows, and the second plane in the last of them.
+    index = np.broadcast_to(places + 12 * np.arange(2)[:, None] + np.array([0, 0, 24]), shape).copy()
+    inputs = {"input": random(f"unpool {shape}", shape), "indices": index}
+    yield Row("MaxUnpool3d", "plain", {"kernel_size": 2}, inputs)
     x = random("power pool", (1, 2, 4, 5), 0.1, 2.0)
     for name, config in (
         ("plain", {"norm_type": 2, "kernel_size": 2}),
         ("stride, ceil_mode", {"norm_type": 3, "kernel_size": [3, 2], "stride": [1, 2], "ceil_mode": True}),
     ):
         yield Row("LPPool2d", name, config, {"input": x})
+    strided = {"norm_type": 3, "kernel_size": [3, 2], "stride": [1, 2]}
+    yield Row("LPPool2d", "stride", strided, {"input": x})
     yield Row("LPPool1d", "plain", {"norm_type": 2, "kernel_size": 3}, {"input": x[0]})
+    volume = {"input": random("power pool of volumes", (1, 1, 3, 2, 4), 0.1, 2.0)}
+    yield Row("LPPool3d", "plain", {"norm_type": 2, "kernel_size": 2}, volume)
+    strided = {"norm_type": 3, "kernel_size": [2, 1, 2], "stride": [1, 1, 2]}
+    yield Row("LPPool3d", "stride", strided, volume)
 
 
 AVERAGES = {
@@ -210,6 +221,13 @@ def padding():
         ("ReplicationPad1d", {"padding": [1, 3]}, (1, 2, 3)),
         ("ReplicationPad2d", {"padding": 1}, (1, 1, 2, 3)),
         ("CircularPad2d", {"padding": [1, 0, 2, 1]}, (1, 1, 3, 2)),
+        ("ZeroPad1d", {"padding": [2, 1]}, (1, 2, 3)),
+        ("CircularPad1d", {"padding": [1, 2]}, (1, 2, 3)),
+        ("ZeroPad3d", {"padding": [1, 0, 0, 1, 2, 0]}, (1, 1, 2, 1, 2)),
+        ("ConstantPad3d", {"padding": 1, "value": 0.5}, (1, 1, 1, 2, 1)),
+        ("ReflectionPad3d", {"padding": [1, 0, 1, 1, 0, 1]}, (1, 1, 2, 3, 2)),
+        ("ReplicationPad3d", {"padding": [1, 0, 2, 1, 0, 1]}, (1, 1, 2, 1, 2)),
+        ("CircularPad3d", {"padding": [1, 0, 0, 2, 1, 0]}, (1, 1, 2, 2, 2)),
     ):
         yield Row(layer, "plain", config, {"input": random(layer, shape)})
 
@@ -234,8 +252,8 @@ def resampling():
             ("a size", {"size": [5, 4, 3][:rank]}),
             ("a factor that is not whole", {"scale_factor": 1.5}),
         ):
-            for mode in ["nearest", *smooth[rank]]:
-                for corners in [None] if mode == "nearest" else [False, True]:
+            for mode in ["nearest", "nearest-exact", *smooth[rank]]:
+                for corners in [None] if mode.startswith("nearest") else [False, True]:
                     told = {} if corners is None else {"align_corners": corners}
                     named = f"{mode}, {name}" + (", corners aligned" if corners else "")
                     yield Row("Upsample", f"{rank}d {named}", {**config, "mode": mode, **told}, x)

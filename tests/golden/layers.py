@@ -10,8 +10,10 @@ in row-major order, with `"dtype": "i64" | "bool"` where it is not f64; `"nan"`,
 themselves. *Values* are the elements alone, of what has the shape of a tensor that stands elsewhere in the row. The
 fields of a row, of which those marked ? are absent where there is nothing to say:
 
-- `layer`: the class in `torch.nn`; `case`: what is special about this row, unique in the class.
-- `config`: the keyword arguments of the constructor, PyTorch's defaults left out.
+- `layer`: the class in `torch.nn`, or one that layer_record.py defines; `case`: what is special about this row, unique
+  in the class.
+- `config`: the keyword arguments of the constructor, PyTorch's defaults left out. Of `TransformerEncoder` and
+  `TransformerDecoder`: those of their layers as `layer`, `num_layers`, and whether a `norm` comes last.
 - `weights`?: those that are tensors (`weight` and `pos_weight` of criterions), by name.
 - `call`?: arguments of `forward` that are no tensors (`MultiheadAttention`).
 - `train`?: whether the module is in training mode, where that matters.
@@ -50,10 +52,12 @@ FILES = {
     "transposed": layer_window.transposed,
     "pooling": layer_window.pooling,
     "resampling": layer_window.resampling,
+    "evaluation": layer_basic.evaluation,
     "normalization": layer_normalization.rows,
     "recurrent": layer_sequence.recurrent,
     "attention": layer_sequence.attention,
     "transformer": layer_sequence.transformers,
+    "stacks": layer_sequence.stacks,
     "criterions": criterions.elementwise,
     "classification": criterions.classification,
     "margins": criterions.margins,

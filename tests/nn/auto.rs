@@ -128,10 +128,10 @@ fn constructors_are_found_by_name() -> Result<()> {
 }
 
 /// A file of a test's own, which goes with it.
-struct Scratch(std::path::PathBuf);
+pub(crate) struct Scratch(pub(crate) std::path::PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Scratch {
+    pub(crate) fn new(name: &str) -> Scratch {
         let file = format!("retrograd-{name}-{}.safetensors", std::process::id());
         Scratch(std::env::temp_dir().join(file))
     }

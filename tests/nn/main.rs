@@ -2,10 +2,13 @@
 
 mod auto;
 mod containers;
+mod instances;
+
+use std::sync::Arc;
 
 use retrograd::nn::{
-    Ctx, Foreign, Linear, LinearParams, Mode, Module, MseLoss, Reduction, Sequential, criterion_function,
-    functionalize, functionalize_with_state,
+    CMulTable, Ctx, Foreign, Linear, LinearParams, Mode, Module, MseLoss, Reduction, Sequential, Stateless,
+    Tanh, criterion_function, function, functionalize, functionalize_with_state,
 };
 use retrograd::{Fallback, Result, Rng, Tensor, check, grad, hvp, jit, jvp, tree, vmap};
 
@@ -24,6 +27,94 @@ fn layers_have_the_derived_gradients() -> Result<()> {
     for reduction in [Reduction::None, Reduction::Mean, Reduction::Sum] {
         check::criterion(MseLoss { reduction }, &x(&[4, 3]), &x(&[4, 3]).sin())?;
     }
+    Ok(())
+}
+
+/// A layer whose function passes its `backward` by, as that of a container does: `y = x^2`, and half the gradient.
+#[derive(Debug)]
+struct PassedBy;
+
+impl Module for PassedBy {
+    type Params = ();
+    type State = ();
+    type Input = Tensor;
+    type Output = Tensor;
+    type Saved = Tensor;
+
+    fn params(&self, _: &mut Rng) {}
+    fn state(&self) {}
+    fn forward(&self, _: &(), _: &(), x: &Tensor, _: &mut Ctx) -> (Tensor, Tensor, ()) {
+        (x.square(), x.clone(), ())
+    }
+    fn backward(&self, _: &(), x: &Tensor, dy: &Tensor) -> ((), Tensor) {
+        ((), x * dy)
+    }
+    fn apply(_: &Arc<Self>, _: &(), _: &(), x: &Tensor, _: &mut Ctx) -> (Tensor, ()) {
+        (x.square(), ())
+    }
+}
+
+#[test]
+fn a_wrong_backward_is_found_where_no_transform_calls_it() {
+    let expected = "law broken: `backward`, called by hand, is the gradient: ";
+    let error = check::module(PassedBy, &x(&[3]), Mode::Train).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("PassedBy: {expected}")), "{error}");
+    let net = Sequential::new().add(Linear::new(3, 2)).add(PassedBy);
+    let error = check::module(net, &x(&[4, 3]), Mode::Train).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("Sequential: {expected}")), "{error}");
+}
+
+/// A layer that reads a value and does not say so: `y = a x^2`, where `a` depends on the sign of a sum.
+#[derive(Debug)]
+struct Asking;
+
+impl Asking {
+    fn factor(x: &Tensor) -> Tensor {
+        match x.sum().item::<f64>() {
+            Ok(sum) => Tensor::from(if sum > 0.0 { 2.0 } else { 3.0 }),
+            Err(error) => Tensor::invalid(error),
+        }
+    }
+}
+
+impl Stateless for Asking {
+    type Input = Tensor;
+    type Output = Tensor;
+    type Saved = (Tensor, Tensor);
+
+    fn forward(&self, x: &Tensor) -> (Tensor, (Tensor, Tensor)) {
+        let factor = Asking::factor(x);
+        (x.square() * &factor, (x.clone(), factor))
+    }
+    fn backward(&self, (x, factor): &(Tensor, Tensor), dy: &Tensor) -> Tensor {
+        x * dy * factor * 2.0
+    }
+}
+
+#[test]
+fn a_layer_that_does_not_compile_is_foreign_or_wrong() {
+    let error = check::module(Asking, &x(&[3]), Mode::Train).unwrap_err().to_string();
+    assert!(error.starts_with("Asking: law broken: the compiled gradient is `backward`'s: "), "{error}");
+}
+
+#[test]
+fn a_layer_without_parameters_is_a_function_of_its_input() -> Result<()> {
+    let (tanh, product) = (function(Tanh), function(CMulTable));
+    let f = |x: &Vec<Tensor>| tanh(&product(x)).sum();
+    let at = vec![Tensor::from([0.5, -1.0]), Tensor::from([2.0, 0.25])];
+    let (compiled, derived) = (jit(f).fallback(Fallback::Error), grad(f).optimize(true));
+    let derived = derived.fallback(Fallback::Error);
+    // `tanh(a b)` and its derivative `(1 - tanh(a b)^2) b`.
+    let y = [1f64.tanh(), (-0.25f64).tanh()];
+    let da = [(1.0 - y[0] * y[0]) * 2.0, (1.0 - y[1] * y[1]) * 0.25];
+    for _ in 0..3 {
+        assert!((compiled.call(&at, ())?.item::<f64>()? - y[0] - y[1]).abs() < 1e-12);
+        for (dx, value) in [grad(f).call(&at, ())?, derived.call(&at, ())?] {
+            assert!((value.item::<f64>()? - y[0] - y[1]).abs() < 1e-12);
+            assert!(dx[0].allclose(&Tensor::from(da), 1e-12, 0.0)?, "{}", dx[0]);
+        }
+    }
+    assert_eq!((compiled.stats().direct, derived.stats().direct), (0, 0));
     Ok(())
 }
 

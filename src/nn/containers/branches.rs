@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use retrograd::nn::{Ctx, DynModule, Module};
 use retrograd::tree::AnyTree;
-use retrograd::{Error, Rng, Tensor, Tree, tree};
+use retrograd::{Error, Rng, Shape, Tensor, Tree, tree};
 
 /// How an input becomes those of `n` layers, and the transpose of that.
 pub trait Split: Clone + Debug + Send + Sync + 'static {
@@ -13,7 +13,7 @@ pub trait Split: Clone + Debug + Send + Sync + 'static {
     type Whole: Tree;
     /// The name of the container that does so and joins outputs in a table, or in one tensor.
     const NAMES: [&'static str; 2];
-    /// The inputs of `n` layers.
+    /// The inputs of `n` layers; where there are not so many, invalid tensors that say so.
     fn split(&self, whole: &Self::Whole, n: usize) -> Vec<Tensor>;
     /// The gradient of the whole input, given those of the layers'.
     fn gathered(&self, parts: Vec<Tensor>) -> Self::Whole;
@@ -27,10 +27,9 @@ pub trait Join: Clone + Debug + Send + Sync + 'static {
     const NAME: usize;
     /// The output.
     fn join(&self, parts: Vec<Tensor>) -> Self::Whole;
-    /// The gradients of the layers' outputs, which have these lengths along the axis, given that of the whole.
-    fn parted(&self, whole: &Self::Whole, lengths: &[usize]) -> Vec<Tensor>;
-    /// The length of an output that `parted` needs.
-    fn length(&self, part: &Tensor) -> usize;
+    /// The gradients of the layers' outputs, which have these shapes, given that of the whole; where it does not fit,
+    /// invalid tensors that say so.
+    fn parted(&self, whole: &Self::Whole, shapes: &[Shape]) -> Vec<Tensor>;
 }
 
 /// The same input for all.
@@ -65,7 +64,8 @@ impl Split for Table {
     const NAMES: [&'static str; 2] = ["ParallelTable", "ParallelTable"];
     fn split(&self, whole: &Vec<Tensor>, n: usize) -> Vec<Tensor> {
         if whole.len() != n {
-            Error::msg(format!("ParallelTable: a table of {} tensors for {n} layers", whole.len())).raise();
+            let message = format!("ParallelTable: a table of {} tensors for {n} layers", whole.len());
+            return vec![Tensor::invalid(Error::msg(message)); n];
         }
         whole.clone()
     }
@@ -79,11 +79,15 @@ impl Split for Slices {
     const NAMES: [&'static str; 2] = ["Parallel", "Parallel"];
     fn split(&self, whole: &Tensor, n: usize) -> Vec<Tensor> {
         let slices = whole.unbind(self.0);
-        if slices.len() != n {
-            let message = format!("Parallel: {} slices along axis {} for {n} layers", slices.len(), self.0);
-            Error::msg(message).raise();
+        match slices.as_slice() {
+            // Why there are none, such as an axis that the input does not have.
+            [one] if one.error().is_some() => vec![one.clone(); n],
+            all if all.len() != n => {
+                let message = format!("Parallel: {} slices along axis {} for {n} layers", all.len(), self.0);
+                vec![Tensor::invalid(Error::msg(message)); n]
+            }
+            _ => slices,
         }
-        slices
     }
     fn gathered(&self, parts: Vec<Tensor>) -> Tensor {
         Tensor::stack(&parts, self.0)
@@ -96,11 +100,12 @@ impl Join for Table {
     fn join(&self, parts: Vec<Tensor>) -> Vec<Tensor> {
         parts
     }
-    fn parted(&self, whole: &Vec<Tensor>, _: &[usize]) -> Vec<Tensor> {
+    fn parted(&self, whole: &Vec<Tensor>, shapes: &[Shape]) -> Vec<Tensor> {
+        if whole.len() != shapes.len() {
+            let message = format!("a table of {} gradients for {} outputs", whole.len(), shapes.len());
+            return vec![Tensor::invalid(Error::msg(message)); shapes.len()];
+        }
         whole.clone()
-    }
-    fn length(&self, _: &Tensor) -> usize {
-        0
     }
 }
 
@@ -110,13 +115,8 @@ impl Join for Along {
     fn join(&self, parts: Vec<Tensor>) -> Tensor {
         Tensor::cat(&parts, self.0)
     }
-    fn parted(&self, whole: &Tensor, lengths: &[usize]) -> Vec<Tensor> {
-        whole.split(lengths.to_vec(), self.0)
-    }
-    fn length(&self, part: &Tensor) -> usize {
-        let shape = part.shape();
-        let axis = self.0.rem_euclid(shape.rank().max(1) as isize) as usize;
-        shape.get(axis).map_or(0, |&length| length as usize)
+    fn parted(&self, whole: &Tensor, shapes: &[Shape]) -> Vec<Tensor> {
+        super::parted(whole, shapes, self.0)
     }
 }
 
@@ -225,12 +225,12 @@ impl<S, J> Branches<S, J> {
     }
 }
 
-/// What the layers saved, and how long their outputs are where they were joined.
+/// What the layers saved, and the shapes of their outputs.
 #[derive(Clone, Debug, Tree)]
 pub struct SavedBranches {
     layers: Vec<AnyTree>,
     #[tree(static)]
-    lengths: Vec<usize>,
+    shapes: Vec<Shape>,
 }
 
 impl<S: Split, J: Join> Branches<S, J> {
@@ -286,8 +286,8 @@ impl<S: Split, J: Join> Module for Branches<S, J> {
             saved.push(kept);
             next.push(changed);
         }
-        let lengths = outputs.iter().map(|y| self.join.length(y)).collect();
-        (self.joined(outputs), SavedBranches { layers: saved, lengths }, next)
+        let shapes = outputs.iter().map(super::shape_of).collect();
+        (self.joined(outputs), SavedBranches { layers: saved, shapes }, next)
     }
 
     fn backward(
@@ -296,7 +296,7 @@ impl<S: Split, J: Join> Module for Branches<S, J> {
         saved: &SavedBranches,
         dy: &J::Whole,
     ) -> (Vec<AnyTree>, S::Whole) {
-        let parts = self.join.parted(dy, &saved.lengths).into_iter().enumerate();
+        let parts = self.join.parted(dy, &saved.shapes).into_iter().enumerate();
         let (dp, dx): (Vec<AnyTree>, Vec<AnyTree>) = parts
             .map(|(i, dy)| self.layers[i].backward(&params[i], &saved.layers[i], &AnyTree::new(dy)))
             .unzip();
@@ -304,7 +304,7 @@ impl<S: Split, J: Join> Module for Branches<S, J> {
     }
 
     fn backward_params(&self, params: &Vec<AnyTree>, saved: &SavedBranches, dy: &J::Whole) -> Vec<AnyTree> {
-        let parts = self.join.parted(dy, &saved.lengths).into_iter().enumerate();
+        let parts = self.join.parted(dy, &saved.shapes).into_iter().enumerate();
         let dp = |(i, dy): (usize, Tensor)| {
             self.layers[i].backward_params(&params[i], &saved.layers[i], &AnyTree::new(dy))
         };
@@ -312,7 +312,7 @@ impl<S: Split, J: Join> Module for Branches<S, J> {
     }
 
     fn backward_input(&self, params: &Vec<AnyTree>, saved: &SavedBranches, dy: &J::Whole) -> S::Whole {
-        let parts = self.join.parted(dy, &saved.lengths).into_iter().enumerate();
+        let parts = self.join.parted(dy, &saved.shapes).into_iter().enumerate();
         let dx = |(i, dy): (usize, Tensor)| {
             tensor(self.layers[i].backward_input(&params[i], &saved.layers[i], &AnyTree::new(dy)))
         };

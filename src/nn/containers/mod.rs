@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use retrograd::Error;
 use retrograd::nn::DynModule;
 use retrograd::tree::AnyTree;
+use retrograd::{Error, Shape, Tensor};
 
 mod branches;
 mod sequential;
@@ -19,6 +19,30 @@ pub use table::{
     CAddTable, CDivTable, CMaxTable, CMinTable, CMulTable, CSubTable, DotProduct, FlattenTable, JoinTable,
     MixtureTable, Mm, Mv, NarrowTable, SelectTable, SplitTable,
 };
+
+/// The shape, and that of a number for an invalid tensor, whose error whatever follows passes on.
+fn shape_of(x: &Tensor) -> Shape {
+    if x.error().is_some() { Shape::SCALAR } else { x.shape() }
+}
+
+/// The gradients of tensors of these shapes, given that of all of them joined along an axis; where it does not fit,
+/// each says so.
+fn parted(dy: &Tensor, shapes: &[Shape], axis: isize) -> Vec<Tensor> {
+    // A number was joined as a vector of length 1.
+    let length = |shape: &Shape| shape.axis(axis).map_or(1, |axis| shape.dim(axis));
+    let lengths: Vec<usize> = shapes.iter().map(length).collect();
+    let mut parts = dy.split(&lengths, axis);
+    if parts.len() != shapes.len() {
+        // There is one, invalid, instead.
+        return vec![parts.swap_remove(0); shapes.len()];
+    }
+    for (part, shape) in parts.iter_mut().zip(shapes) {
+        if shape.rank() == 0 {
+            *part = part.reshape(*shape);
+        }
+    }
+    parts
+}
 
 /// Refuses lists of other lengths than that of a container's layers.
 #[track_caller]

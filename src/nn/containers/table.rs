@@ -1,28 +1,49 @@
 //! Layers on tables: lists of tensors, as `ConcatTable` and `ParallelTable` yield them.
 
+use std::ops::Range;
+
+use super::{parted, shape_of};
 use retrograd::nn::Stateless;
 use retrograd::tree::Static;
 use retrograd::{Error, INFER, Shape, Tensor, tree};
 
 /// A cotangent of a broadcast operand: summed over the axes along which the operand was repeated.
 fn fitted(dy: &Tensor, shape: Shape) -> Tensor {
-    let full = dy.shape();
-    if full == shape {
+    let full = shape_of(dy);
+    if dy.error().is_some() || full == shape {
         return dy.clone();
     }
-    let more = full.rank() - shape.rank();
+    let Some(more) = full.rank().checked_sub(shape.rank()) else {
+        return Tensor::invalid(Error::msg(format!(
+            "a gradient of shape {full} for an element of shape {shape}"
+        )));
+    };
     let repeated = |axis: usize| axis < more || (shape[axis - more] == 1 && full[axis] != 1);
     let axes: Vec<isize> =
         (0..full.rank()).filter(|&axis| repeated(axis)).map(|axis| axis as isize).collect();
     dy.sum_dim(axes).reshape(shape)
 }
 
-/// The only elements of a table of two.
-fn pair<'a>(name: &str, x: &'a [Tensor]) -> [&'a Tensor; 2] {
+/// [`fitted`] to the operand itself; one that is invalid says why.
+fn fitted_to(x: &Tensor, dy: &Tensor) -> Tensor {
+    if x.error().is_some() { x.clone() } else { fitted(dy, x.shape()) }
+}
+
+/// The elements of a table of two, or invalid tensors that say how many there are.
+fn pair(name: &str, x: &[Tensor]) -> [Tensor; 2] {
     match x {
-        [a, b] => [a, b],
-        _ => Error::msg(format!("{name}: a table of {} tensors, expected 2", x.len())).raise(),
+        [a, b] => [a.clone(), b.clone()],
+        _ => [0, 1].map(|_| not_two(name, x.len())),
     }
+}
+
+fn not_two(name: &str, length: usize) -> Tensor {
+    Tensor::invalid(Error::msg(format!("{name}: a table of {length} tensors, expected 2")))
+}
+
+/// The gradients of a [`pair`]'s elements; of a table of another length each is the first, which says why.
+fn of_pair(x: &[Tensor], [da, db]: [Tensor; 2]) -> Vec<Tensor> {
+    if x.len() == 2 { vec![fitted_to(&x[0], &da), fitted_to(&x[1], &db)] } else { vec![da; x.len()] }
 }
 
 /// The sum of all elements of a table, broadcast.
@@ -49,7 +70,7 @@ impl Stateless for CAddTable {
     type Saved = Static<Vec<Shape>>;
     fn forward(&self, x: &Vec<Tensor>) -> (Tensor, Static<Vec<Shape>>) {
         let sum = x.iter().cloned().reduce(|sum, x| sum + x).unwrap_or_else(|| empty("CAddTable"));
-        (sum, Static(x.iter().map(Tensor::shape).collect()))
+        (sum, Static(x.iter().map(shape_of).collect()))
     }
     fn backward(&self, shapes: &Static<Vec<Shape>>, dy: &Tensor) -> Vec<Tensor> {
         shapes.0.iter().map(|&shape| fitted(dy, shape)).collect()
@@ -72,13 +93,16 @@ pub struct CSubTable;
 impl Stateless for CSubTable {
     type Input = Vec<Tensor>;
     type Output = Tensor;
-    type Saved = Static<[Shape; 2]>;
-    fn forward(&self, x: &Vec<Tensor>) -> (Tensor, Static<[Shape; 2]>) {
+    type Saved = Static<Vec<Shape>>;
+    fn forward(&self, x: &Vec<Tensor>) -> (Tensor, Static<Vec<Shape>>) {
         let [a, b] = pair("CSubTable", x);
-        (a - b, Static([a.shape(), b.shape()]))
+        (a - b, Static(x.iter().map(shape_of).collect()))
     }
-    fn backward(&self, Static([a, b]): &Static<[Shape; 2]>, dy: &Tensor) -> Vec<Tensor> {
-        vec![fitted(dy, *a), fitted(&-dy, *b)]
+    fn backward(&self, Static(shapes): &Static<Vec<Shape>>, dy: &Tensor) -> Vec<Tensor> {
+        match shapes[..] {
+            [a, b] => vec![fitted(dy, a), fitted(&-dy, b)],
+            _ => vec![not_two("CSubTable", shapes.len()); shapes.len()],
+        }
     }
 }
 
@@ -101,7 +125,7 @@ impl Stateless for CMulTable {
         // dy times all before, from the left; then times all behind, from the right: no division, which would fail at
         // zeros.
         let mut before = vec![dy.clone()];
-        for x in &x[..x.len() - 1] {
+        for x in x.iter().take(x.len().saturating_sub(1)) {
             before.push(before[before.len() - 1].clone() * x);
         }
         let mut behind: Option<Tensor> = None;
@@ -111,7 +135,7 @@ impl Stateless for CMulTable {
                 Some(behind) => before * behind,
                 None => before,
             };
-            dx.push(fitted(&others, x.shape()));
+            dx.push(fitted_to(x, &others));
             behind = Some(behind.map_or_else(|| x.clone(), |behind| behind * x));
         }
         dx.reverse();
@@ -137,14 +161,18 @@ impl Stateless for CDivTable {
     }
     fn backward(&self, x: &Vec<Tensor>, dy: &Tensor) -> Vec<Tensor> {
         let [a, b] = pair("CDivTable", x);
-        let da = dy / b;
+        let da = dy / &b;
         let db = -(&da * a / b);
-        vec![fitted(&da, a.shape()), fitted(&db, b.shape())]
+        of_pair(x, [da, db])
     }
 }
 
 /// The cotangents of the elements that were chosen at each place; several share evenly.
 fn chosen(x: &[Tensor], y: &Tensor, dy: &Tensor) -> Vec<Tensor> {
+    // What is invalid has no dtype to ask for.
+    if let Some(invalid) = [y, dy].into_iter().find(|y| y.error().is_some()) {
+        return vec![invalid.clone(); x.len()];
+    }
     let is: Vec<Tensor> = x.iter().map(|x| x.eq(y).to_dtype(dy.dtype())).collect();
     let share = is.iter().cloned().reduce(|sum, is| sum + is).map(|count| dy / count);
     share.map_or_else(Vec::new, |share| is.into_iter().map(|is| is * &share).collect())
@@ -203,16 +231,12 @@ pub struct JoinTable(pub isize);
 impl Stateless for JoinTable {
     type Input = Vec<Tensor>;
     type Output = Tensor;
-    type Saved = Static<Vec<usize>>;
-    fn forward(&self, x: &Vec<Tensor>) -> (Tensor, Static<Vec<usize>>) {
-        let length = |x: &Tensor| {
-            let rank = x.rank().max(1) as isize;
-            x.shape().get(self.0.rem_euclid(rank) as usize).map_or(0, |&length| length as usize)
-        };
-        (Tensor::cat(x, self.0), Static(x.iter().map(length).collect()))
+    type Saved = Static<Vec<Shape>>;
+    fn forward(&self, x: &Vec<Tensor>) -> (Tensor, Static<Vec<Shape>>) {
+        (Tensor::cat(x, self.0), Static(x.iter().map(shape_of).collect()))
     }
-    fn backward(&self, lengths: &Static<Vec<usize>>, dy: &Tensor) -> Vec<Tensor> {
-        dy.split(lengths.0.clone(), self.0)
+    fn backward(&self, Static(shapes): &Static<Vec<Shape>>, dy: &Tensor) -> Vec<Tensor> {
+        parted(dy, shapes, self.0)
     }
 }
 
@@ -227,12 +251,18 @@ pub struct SplitTable(pub isize);
 impl Stateless for SplitTable {
     type Input = Tensor;
     type Output = Vec<Tensor>;
-    type Saved = ();
-    fn forward(&self, x: &Tensor) -> (Vec<Tensor>, ()) {
-        (x.unbind(self.0), ())
+    /// The input, if it has no slices to make one of.
+    type Saved = Option<Tensor>;
+    fn forward(&self, x: &Tensor) -> (Vec<Tensor>, Option<Tensor>) {
+        let slices = x.unbind(self.0);
+        let empty = slices.is_empty().then(|| x.clone());
+        (slices, empty)
     }
-    fn backward(&self, (): &(), dy: &Vec<Tensor>) -> Tensor {
-        Tensor::stack(dy, self.0)
+    fn backward(&self, empty: &Option<Tensor>, dy: &Vec<Tensor>) -> Tensor {
+        match empty {
+            Some(x) => x.zeros_like(),
+            None => Tensor::stack(dy, self.0),
+        }
     }
 }
 
@@ -249,16 +279,23 @@ impl Stateless for SelectTable {
     type Output = Tensor;
     type Saved = Vec<Tensor>;
     fn forward(&self, x: &Vec<Tensor>) -> (Tensor, Vec<Tensor>) {
-        let y = x.get(self.0).cloned().unwrap_or_else(|| {
-            let message = format!("SelectTable: element {} of a table of {} tensors", self.0, x.len());
-            Tensor::invalid(Error::msg(message))
-        });
-        (y, x.clone())
+        (x.get(self.0).cloned().unwrap_or_else(|| self.beyond(x.len())), x.clone())
     }
     fn backward(&self, x: &Vec<Tensor>, dy: &Tensor) -> Vec<Tensor> {
         let mut dx: Vec<Tensor> = x.iter().map(Tensor::zeros_like).collect();
-        dx[self.0] = dy.clone();
+        match dx.get_mut(self.0) {
+            Some(chosen) => *chosen = dy.clone(),
+            None => dx.fill(self.beyond(x.len())),
+        }
         dx
+    }
+}
+
+impl SelectTable {
+    /// What there is of a table that has no such element.
+    fn beyond(self, length: usize) -> Tensor {
+        let message = format!("SelectTable: element {} of a table of {length} tensors", self.0);
+        Tensor::invalid(Error::msg(message))
     }
 }
 
@@ -280,22 +317,35 @@ impl Stateless for NarrowTable {
     type Output = Vec<Tensor>;
     type Saved = Vec<Tensor>;
     fn forward(&self, x: &Vec<Tensor>) -> (Vec<Tensor>, Vec<Tensor>) {
-        match x.get(self.start..self.start.saturating_add(self.length)) {
-            Some(part) => (part.to_vec(), x.clone()),
-            None => {
-                let NarrowTable { start, length } = self;
-                let message = format!(
-                    "NarrowTable: {length} elements from {start} on, of a table of {} tensors",
-                    x.len()
-                );
-                Error::msg(message).raise()
-            }
-        }
+        // Of a table without these elements, a table of one that says so.
+        let part = x.get(self.places()).map_or_else(|| vec![self.beyond(x.len())], <[Tensor]>::to_vec);
+        (part, x.clone())
     }
     fn backward(&self, x: &Vec<Tensor>, dy: &Vec<Tensor>) -> Vec<Tensor> {
         let mut dx: Vec<Tensor> = x.iter().map(Tensor::zeros_like).collect();
-        dx[self.start..self.start + self.length].clone_from_slice(dy);
+        match dx.get_mut(self.places()) {
+            Some(part) if part.len() == dy.len() => part.clone_from_slice(dy),
+            Some(_) => {
+                let message = format!("NarrowTable: {} gradients for {} elements", dy.len(), self.length);
+                dx.fill(Tensor::invalid(Error::msg(message)));
+            }
+            None => dx.fill(self.beyond(x.len())),
+        }
         dx
+    }
+}
+
+impl NarrowTable {
+    fn places(self) -> Range<usize> {
+        self.start..self.start.saturating_add(self.length)
+    }
+
+    /// What there is of a table that has not so many elements.
+    fn beyond(self, length: usize) -> Tensor {
+        let NarrowTable { start, length: wanted } = self;
+        let message =
+            format!("NarrowTable: {wanted} elements from {start} on, of a table of {length} tensors");
+        Tensor::invalid(Error::msg(message))
     }
 }
 
@@ -313,8 +363,10 @@ impl Stateless for FlattenTable {
         (tree::leaves(x), Static(x.iter().map(Vec::len).collect()))
     }
     fn backward(&self, lengths: &Static<Vec<usize>>, dy: &Vec<Tensor>) -> Vec<Vec<Tensor>> {
+        let missing = || Tensor::invalid(Error::msg("FlattenTable: a gradient is missing"));
         let mut dy = dy.iter().cloned();
-        lengths.0.iter().map(|&length| dy.by_ref().take(length).collect()).collect()
+        let mut next = |_: usize| dy.next().unwrap_or_else(missing);
+        lengths.0.iter().map(|&length| (0..length).map(&mut next).collect()).collect()
     }
 }
 
@@ -341,14 +393,13 @@ impl Stateless for Mm {
     type Saved = Vec<Tensor>;
     fn forward(&self, x: &Vec<Tensor>) -> (Tensor, Vec<Tensor>) {
         let [a, b] = pair("Mm", x);
-        (transposed_if(self.transpose_a, a).matmul(&transposed_if(self.transpose_b, b)), x.clone())
+        (transposed_if(self.transpose_a, &a).matmul(&transposed_if(self.transpose_b, &b)), x.clone())
     }
     fn backward(&self, x: &Vec<Tensor>, dy: &Tensor) -> Vec<Tensor> {
         let [a, b] = pair("Mm", x);
-        let da = dy.matmul(&transposed_if(!self.transpose_b, b));
-        let db = transposed_if(!self.transpose_a, a).matmul(dy);
-        let (da, db) = (transposed_if(self.transpose_a, &da), transposed_if(self.transpose_b, &db));
-        vec![fitted(&da, a.shape()), fitted(&db, b.shape())]
+        let da = dy.matmul(&transposed_if(!self.transpose_b, &b));
+        let db = transposed_if(!self.transpose_a, &a).matmul(dy);
+        of_pair(x, [transposed_if(self.transpose_a, &da), transposed_if(self.transpose_b, &db)])
     }
 }
 
@@ -369,13 +420,13 @@ impl Stateless for Mv {
     type Saved = Vec<Tensor>;
     fn forward(&self, x: &Vec<Tensor>) -> (Tensor, Vec<Tensor>) {
         let [m, v] = pair("Mv", x);
-        (transposed_if(self.transpose, m).matmul(&v.unsqueeze(-1)).squeeze(-1), x.clone())
+        (transposed_if(self.transpose, &m).matmul(&v.unsqueeze(-1)).squeeze(-1), x.clone())
     }
     fn backward(&self, x: &Vec<Tensor>, dy: &Tensor) -> Vec<Tensor> {
         let [m, v] = pair("Mv", x);
         let dm = dy.unsqueeze(-1) * v.unsqueeze(-2);
-        let dv = transposed_if(!self.transpose, m).matmul(&dy.unsqueeze(-1)).squeeze(-1);
-        vec![fitted(&transposed_if(self.transpose, &dm), m.shape()), fitted(&dv, v.shape())]
+        let dv = transposed_if(!self.transpose, &m).matmul(&dy.unsqueeze(-1)).squeeze(-1);
+        of_pair(x, [transposed_if(self.transpose, &dm), dv])
     }
 }
 
@@ -398,12 +449,12 @@ impl Stateless for DotProduct {
     fn backward(&self, x: &Vec<Tensor>, dy: &Tensor) -> Vec<Tensor> {
         let [a, b] = pair("DotProduct", x);
         let dy = dy.unsqueeze(-1);
-        vec![fitted(&(&dy * b), a.shape()), fitted(&(&dy * a), b.shape())]
+        of_pair(x, [&dy * b, &dy * a])
     }
 }
 
-/// A mixture of experts' outputs: `sum_i g[:, i] e[i]`, for weights `g` of shape `[batch, n]` and `n` experts of shape
-/// `[batch, ..]`.
+/// A mixture of experts' outputs: `sum_i g[:, i] e[i]`, for weights `g` of shape `[batch, n]` and `n` experts of one
+/// shape `[batch, ..]`.
 ///
 /// Gradient: `dg[:, i] = dy . e[i]`, `de[i] = g[:, i] dy`.
 ///
@@ -413,9 +464,26 @@ pub struct MixtureTable;
 
 /// The weight of an expert for each example, with as many axes as `like`.
 fn weight(g: &Tensor, i: usize, like: &Tensor) -> Tensor {
-    let mut shape = vec![1; like.rank().max(1)];
-    shape[0] = g.shape()[0] as usize;
+    let mut shape = vec![1; like.rank()];
+    shape[0] = g.size(0);
     g.narrow(1, i, 1).reshape(&shape[..])
+}
+
+/// Why weights and experts do not fit, if so.
+fn misfit(g: &Tensor, experts: &[Tensor]) -> Option<Tensor> {
+    if let Some(invalid) = experts.iter().chain([g]).find(|x| x.error().is_some()) {
+        return Some(invalid.clone());
+    }
+    let refused = |what: String| Some(Tensor::invalid(Error::msg(format!("MixtureTable: {what}"))));
+    if g.rank() != 2 || g.size(1) != experts.len() {
+        return refused(format!("weights of shape {} for {} experts", g.shape(), experts.len()));
+    }
+    let shapes: Vec<Shape> = experts.iter().map(Tensor::shape).collect();
+    let batch = g.size(0);
+    if shapes.iter().any(|shape| *shape != shapes[0] || shape.first().map(|&n| n as usize) != Some(batch)) {
+        return refused(format!("experts of shapes {shapes:?}, expected one shape [{batch}, ..]"));
+    }
+    shapes.is_empty().then(|| empty("MixtureTable"))
 }
 
 impl Stateless for MixtureTable {
@@ -423,19 +491,17 @@ impl Stateless for MixtureTable {
     type Output = Tensor;
     type Saved = (Tensor, Vec<Tensor>);
     fn forward(&self, (g, experts): &(Tensor, Vec<Tensor>)) -> (Tensor, (Tensor, Vec<Tensor>)) {
-        if g.rank() != 2 || g.shape()[1] as usize != experts.len() {
-            let message =
-                format!("MixtureTable: weights of shape {} for {} experts", g.shape(), experts.len());
-            return (Tensor::invalid(Error::msg(message)), (g.clone(), experts.clone()));
-        }
-        let weighed = experts.iter().enumerate().map(|(i, e)| weight(g, i, e) * e);
-        (
-            weighed.reduce(|sum, e| sum + e).unwrap_or_else(|| empty("MixtureTable")),
-            (g.clone(), experts.clone()),
-        )
+        let y = misfit(g, experts).unwrap_or_else(|| {
+            let weighed = experts.iter().enumerate().map(|(i, e)| weight(g, i, e) * e);
+            weighed.reduce(|sum, e| sum + e).expect("an empty table does not fit")
+        });
+        (y, (g.clone(), experts.clone()))
     }
     fn backward(&self, (g, experts): &(Tensor, Vec<Tensor>), dy: &Tensor) -> (Tensor, Vec<Tensor>) {
-        let rows = |e: &Tensor| (dy * e).reshape([e.shape()[0] as usize, INFER]).sum_dim(1);
+        if let Some(invalid) = misfit(g, experts) {
+            return (invalid.clone(), vec![invalid; experts.len()]);
+        }
+        let rows = |e: &Tensor| (dy * e).reshape([g.size(0), INFER]).sum_dim(1);
         let dg: Vec<Tensor> = experts.iter().map(rows).collect();
         (Tensor::stack(&dg, 1), experts.iter().enumerate().map(|(i, e)| weight(g, i, e) * dy).collect())
     }

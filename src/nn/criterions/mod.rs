@@ -5,6 +5,7 @@ mod classification;
 mod combined;
 mod divergence;
 mod embedding;
+mod margin;
 mod margins;
 mod mse;
 mod pairs;
@@ -15,6 +16,7 @@ pub use classification::{Classes, CrossEntropyLoss, CrossEntropySaved, NllLoss};
 pub use combined::{DynCriterion, MultiCriterion, ParallelCriterion};
 pub use divergence::{DistKLDivCriterion, GaussianNllLoss, KlDivLoss, KlReduction, PoissonNllLoss};
 pub use embedding::{CosineEmbeddingLoss, TripletMarginLoss};
+pub use margin::MarginLoss;
 pub use margins::{
     HingeEmbeddingLoss, MarginPower, MarginRankingLoss, MultiLabelMarginLoss, MultiMarginLoss,
 };
