@@ -98,8 +98,8 @@ impl Header {
         let mut in_place: Vec<&Entry> = self.entries.iter().collect();
         in_place.sort_unstable_by_key(|entry| (entry.start, entry.end));
         let mut at = 0;
-        for entry in in_place {
-            let Entry { name, spec, start, end } = entry;
+        for entry in &in_place {
+            let Entry { name, spec, start, end } = *entry;
             if *start != at {
                 let what = if *start < at { "within the tensor before it" } else { "behind a hole" };
                 return Err(format!("tensor `{name}` begins at byte {start} of the data, {what}"));
@@ -118,7 +118,10 @@ impl Header {
         match at.cmp(&data) {
             std::cmp::Ordering::Equal => Ok(()),
             std::cmp::Ordering::Greater => {
-                Err(format!("it is cut off: its tensors take {at} bytes, of which {data} are there"))
+                let first = in_place.iter().find(|entry| entry.end > data).map_or("", |entry| &entry.name);
+                Err(format!(
+                    "it is cut off in tensor `{first}`: its tensors take {at} bytes, of which {data} are there"
+                ))
             }
             std::cmp::Ordering::Less => Err(format!("its tensors take {at} bytes, but {data} are there")),
         }

@@ -199,7 +199,11 @@ fn damage_is_told_of_by_byte_or_tensor() {
         (r#"{"x":{"data_offsets":[0,1,2]}}"#, 0, "`data_offsets` are two numbers"),
         (r#"{"__metadata__":{"a":"b","a":"c"}}"#, 0, "there is more than one `a` in `__metadata__`"),
         (r#"{"__metadata__":{"a":"b"},"__metadata__":{}}"#, 0, "there is more than one `__metadata__`"),
-        (&one("F32", "2", 0, 8), 7, "it is cut off: its tensors take 8 bytes, of which 7 are there"),
+        (
+            &one("F32", "2", 0, 8),
+            7,
+            "it is cut off in tensor `x`: its tensors take 8 bytes, of which 7 are there",
+        ),
         (&one("F32", "2", 0, 8), 9, "its tensors take 8 bytes, but 9 are there"),
         (&one("F32", "2", 0, 4), 4, "tensor `x`, f32[2], has 4 bytes instead of 8"),
         (&one("F32", "2", 4, 12), 12, "tensor `x` begins at byte 4 of the data, behind a hole"),
@@ -212,6 +216,11 @@ fn damage_is_told_of_by_byte_or_tensor() {
         assert_eq!(header(text, data), expected, "{text}");
     }
     let two = format!("{{{},{}}}", entry("x", "U8", "4", 0, 4), entry("y", "U8", "4", 2, 6));
+    let rest = two.replace("[2,6]", "[4,8]");
+    assert_eq!(
+        header(&rest, 5),
+        "it is cut off in tensor `y`: its tensors take 8 bytes, of which 5 are there"
+    );
     assert_eq!(header(&two, 6), "tensor `y` begins at byte 2 of the data, within the tensor before it");
     let two = format!("{{{},{}}}", entry("x", "U8", "4", 0, 4), entry("x", "U8", "4", 4, 8));
     assert_eq!(header(&two, 8), "there is more than one tensor `x`");
