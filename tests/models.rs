@@ -1,14 +1,22 @@
 //! Whole networks: what they compute, that they are differentiated and compiled, that states go on.
 
-use retrograd::model::module::{
-    SoftAttention, layer_normalization, masked_batch_normalization, soft_attention,
-};
+#[path = "models/feedforward.rs"]
+mod feedforward;
+#[path = "models/init.rs"]
+mod init;
+#[path = "models/misfits.rs"]
+mod misfits;
+#[path = "models/modules.rs"]
+mod modules;
+#[path = "models/sharing.rs"]
+mod sharing;
+
 use retrograd::model::{
-    Activation, FastWeights, Init, Layers, LstmState, NeuralNetwork, Output, Recurrent, SpatialNetwork,
-    Transformer, TransformerParams, alexnet, neural_network, recurrent_fw_network, recurrent_gru_network,
-    recurrent_lstm_network, recurrent_network, spatial_network, transformer,
+    Activation, FastWeights, Init, Layers, LstmParams, LstmState, NeuralNetwork, Output, Recurrent,
+    SpatialNetwork, Transformer, TransformerParams, alexnet, neural_network, recurrent_fw_network,
+    recurrent_gru_network, recurrent_lstm_network, recurrent_network, spatial_network, transformer,
 };
-use retrograd::nn::{Ctx, LayerNorm, NormParams, functionalize};
+use retrograd::nn::{Ctx, LayerNorm, functionalize};
 use retrograd::{DType, Fallback, Result, Rng, Tensor, Tree, grad, gradcheck, tree};
 
 fn numbers(seed: u64, shape: &[usize]) -> Tensor {
@@ -21,6 +29,33 @@ fn f64s<T: Tree>(tree: &T) -> T {
 
 fn close(a: &Tensor, b: &Tensor) -> bool {
     a.allclose(b, 1e-12, 1e-12).expect("both have values")
+}
+
+/// Parameters in f64, moved by random numbers: none is zero, or one, or like another.
+fn moved<T: Tree>(tree: &T) -> T {
+    let mut rng = Rng::seed(77);
+    tree::map(&f64s(tree), |leaf| leaf + rng.randn(leaf.shape()).f64() * 0.3)
+}
+
+/// Holds each leaf of a tree to that of the same place in another.
+#[track_caller]
+fn alike<T: Tree>(a: &T, b: &T) {
+    assert_eq!(tree::paths(a), tree::paths(b));
+    for ((path, a), b) in tree::paths(a).iter().zip(tree::leaves(a)).zip(tree::leaves(b)) {
+        assert!(close(&a, &b), "{path}: {a} and {b}");
+    }
+}
+
+/// Holds value and gradient from a program, which there must be, to those of direct mode.
+fn compiled_as_directly<P: Tree>(loss: impl Fn(&P) -> Tensor, at: &P) -> Result<()> {
+    let (gradient, value) = grad(|at: &P| loss(at)).call(at, ())?;
+    let compiled = grad(|at: &P| loss(at)).optimize(true).fallback(Fallback::Error);
+    for _ in 0..2 {
+        let (again, same) = compiled.call(at, ())?;
+        alike(&again, &gradient);
+        alike(&same, &value);
+    }
+    Ok(())
 }
 
 /// Holds a recurrent network to what all have in common.
@@ -135,7 +170,7 @@ fn a_normalised_lstm_follows_statistics_for_each_step() -> Result<()> {
     let (f, p) = recurrent_lstm_network(&options, &mut Rng::seed(1));
     let p = f64s(&p);
     let x = numbers(1, &[6, 4, 3]);
-    let loss = |p: &retrograd::model::LstmParams, x: &Tensor| f(p, x, &None).0.square().sum();
+    let loss = |p: &LstmParams, x: &Tensor| f(p, x, &None).0.square().sum();
     gradcheck(loss, &p, &x)?;
 
     let (_, state) = f(&p, &x, &None);
@@ -158,15 +193,36 @@ fn a_normalised_lstm_follows_statistics_for_each_step() -> Result<()> {
 }
 
 #[test]
+fn a_normalised_lstm_compiles_in_training_and_in_use() -> Result<()> {
+    let options = Recurrent::new(3, 4).batch_normalization(2).output(Output::All);
+    let (f, p) = recurrent_lstm_network(&options, &mut Rng::seed(1));
+    let at = (moved(&p), numbers(1, &[5, 3, 3]));
+    let begun = f(&at.0, &at.1, &None).1;
+    for state in [begun.restarted(), begun.restarted().eval()] {
+        let loss = |(p, x): &(LstmParams, Tensor), state: &LstmState| {
+            let (y, next) = f(p, x, &Some(state.clone()));
+            (y.square().sum(), next)
+        };
+        gradcheck(loss, &at, &state)?;
+        let (gradient, (value, next)) = grad(loss).call(&at, &state)?;
+        let compiled = grad(loss).optimize(true).fallback(Fallback::Error);
+        for _ in 0..2 {
+            let (again, (same, followed)) = compiled.call(&at, &state)?;
+            alike(&again, &gradient);
+            alike(&same, &value);
+            alike(&followed, &next);
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_state_of_a_normalised_network_does_not_fit_another() {
     let (f, p) = recurrent_lstm_network(&Recurrent::new(3, 5).batch_normalization(2), &mut Rng::seed(1));
     let (_, plain) = recurrent_lstm_network(&Recurrent::new(3, 5), &mut Rng::seed(1));
     let (_, state) = f(&p, &Tensor::ones([2, 1, 3]), &None);
     let error = f(&plain, &Tensor::ones([2, 1, 3]), &Some(state)).0.item::<f32>().unwrap_err().to_string();
     assert!(error.contains("a state of a normalised network, and parameters of one that is not"), "{error}");
-    let (f, p) = recurrent_network(&Recurrent::new(3, 5), &mut Rng::seed(1));
-    let error = f(&p, &Tensor::ones([2, 0, 3]), &None).0.item::<f32>().unwrap_err().to_string();
-    assert!(error.contains("a sequence of no steps has no last output"), "{error}");
 }
 
 #[test]
@@ -206,6 +262,12 @@ fn every_activation_and_initialiser_makes_a_network_that_learns() -> Result<()> 
         Activation::HardTanh,
         Activation::Softmax,
         Activation::LogSoftmax,
+        Activation::Relu6,
+        Activation::HardSwish,
+        Activation::Mish,
+        Activation::LogSigmoid,
+        Activation::Prelu,
+        Activation::function(|x| x.sin() + x),
     ];
     let inits = [Init::Xavier, Init::He, Init::Orthogonal, Init::Uniform(0.3), Init::Default];
     let (x, y) = (numbers(1, &[16, 4]).f32(), numbers(2, &[16, 2]).f32());
@@ -257,67 +319,6 @@ fn alexnet_joins_convolutions_and_classifier() -> Result<()> {
     }
     let small = alexnet([2, 1, 1], &body, &head, &mut Rng::seed(1)).err().expect("too small").to_string();
     assert!(small.contains("alexnet"), "{small}");
-    Ok(())
-}
-
-#[test]
-fn layer_normalization_is_the_layers() -> Result<()> {
-    let (f, p) = layer_normalization(5);
-    let p = tree::map(&f64s(&p), |p| p + 0.3);
-    let x = numbers(1, &[4, 5]);
-    gradcheck(|p: &_, x: &Tensor| (f(p, x).sin()).sum(), &p, &x)?;
-    let y = f(&p, &x);
-    let (layer, _) = functionalize(LayerNorm::new([5]), &mut Rng::seed(0));
-    let same = NormParams { weight: Some(p.gain.clone()), bias: Some(p.bias.clone()) };
-    assert!(close(&y, &layer(&same, &x)));
-    Ok(())
-}
-
-#[test]
-fn masked_batch_normalization_sees_only_what_is_there() -> Result<()> {
-    let (f, p, stats) = masked_batch_normalization(3, 0.1);
-    let (p, stats) = (tree::map(&f64s(&p), |p| p + 0.3), f64s(&stats));
-    let x = numbers(1, &[2, 4, 3]);
-    // The second sequence has two steps.
-    let mask = Tensor::from([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]]).unsqueeze(-1);
-    let (y, next) = f(&p, &x, &mask, &stats, &Ctx::train(Rng::seed(0)));
-    // As batch normalisation of the six rows that are there.
-    let rows = x.reshape([8, 3]).narrow(0, 0, 6);
-    let mean = rows.mean_dim(0);
-    let std = ((&rows - &mean).square().mean_dim(0) + 1e-5).sqrt();
-    let expected = (rows - &mean) / &std * &p.gain + &p.bias;
-    assert!(close(&y.reshape([8, 3]).narrow(0, 0, 6), &expected));
-    assert!(close(&y.reshape([8, 3]).narrow(0, 6, 2), &p.bias.expand([2, 3])));
-    assert!(close(&next.running_mean, &(mean * 0.1)));
-    assert!(close(&next.running_std, &(std * 0.1 + 0.9)));
-    // What is masked has no influence.
-    let other = x.clone().with((1, 3), 99.0);
-    assert!(close(&f(&p, &other, &mask, &stats, &Ctx::train(Rng::seed(0))).0, &y));
-    gradcheck(|x: &Tensor| f(&p, x, &mask, &stats, &Ctx::train(Rng::seed(0))).0.sin().sum(), &x, ())?;
-    let (y, same) = f(&p, &x, &mask, &next, &Ctx::eval());
-    assert!(close(&same.running_mean, &next.running_mean));
-    let expected = (x.at((0, 0)) - &next.running_mean) / &next.running_std * &p.gain + &p.bias;
-    assert!(close(&y.at((0, 0)), &expected));
-    Ok(())
-}
-
-#[test]
-fn soft_attention_is_an_expectation() -> Result<()> {
-    for normalize in [false, true] {
-        let options = SoftAttention::new(4, 3, 5).layer_normalization(normalize);
-        let (f, p) = soft_attention(&options, &mut Rng::seed(1));
-        let p = f64s(&p);
-        let (subject, h) = (numbers(1, &[2, 3, 5]), numbers(2, &[2, 4]));
-        let (attention, focus) = f(&p, &subject, &h);
-        assert_eq!((attention.shape().to_vec(), focus.shape().to_vec()), (vec![2, 3], vec![2, 5]));
-        assert!(close(&focus.sum_dim(-1), &Tensor::ones([2]).f64()));
-        assert!(close(&attention, &subject.matmul(&focus.unsqueeze(-1)).squeeze(-1)));
-        let (one, _) = f(&p, &subject.at(1), &h.at(1));
-        assert!(close(&one, &attention.at(1)));
-        gradcheck(|p: &_| f(p, &subject, &h).0.sin().sum(), &p, ())?;
-        let error = f(&p, &subject, &h.at(0)).0.item::<f64>().unwrap_err().to_string();
-        assert!(error.starts_with("soft_attention: a subject [batch, features, choices]"), "{error}");
-    }
     Ok(())
 }
 

@@ -148,21 +148,24 @@ where
     O: Tree,
     S: Tree,
 {
-    /// Calls the function. An operation in it that cannot work makes the outputs invalid.
+    /// Calls the function. An operation in it that cannot work makes the outputs invalid, and so does an invalid argument.
     ///
     /// # Panics
-    /// If an argument leaf is invalid, unwinds with its error, which `call` of a transform turns into `Err`.
+    /// If an argument leaf is invalid and the function asks it for its shape, dtype or elements, unwinds with its error,
+    /// which `call` of a transform turns into `Err`.
     #[track_caller]
     pub fn call(&self, x: &A) -> O {
         apply_rules(self.rules.clone(), x)
     }
 }
 
-/// Calls a function with its own derivative. An operation in it that cannot work makes the outputs invalid.
+/// Calls a function with its own derivative. An operation in it that cannot work makes the outputs invalid, and so does an
+/// invalid argument.
 ///
 /// # Panics
-/// If an argument leaf is invalid, or `x` is batched and the function not made of tensor operations, unwinds with
-/// the error, which `call` of a transform turns into `Err`.
+/// If an argument leaf is invalid and the function asks it for its shape, dtype or elements, or if the function is not
+/// made of tensor operations and a leaf invalid or batched, unwinds with the error, which `call` of a transform turns into
+/// `Err`.
 #[track_caller]
 pub(crate) fn apply_rules<R: Rules>(rules: R, x: &R::Argument) -> R::Output {
     let call = Arc::new(Typed { rules, argument: skeleton(x), result: OnceLock::new() });
@@ -184,13 +187,16 @@ fn outputs(call: Arc<dyn Call>, leaves: &[&Tensor]) -> Vec<Tensor> {
     let run = Arc::new(Run { call, level: top_level(leaves), parts: OnceLock::new() });
     let y = bind_many(&Custom(run.clone()), leaves);
     let error = y.first().and_then(|y| y.error().cloned());
-    let Some(parts) = run.parts.get() else {
-        // The forward function never ran: the error is in the one output.
-        raise(error.unwrap_or_else(|| Error::msg(format!("{} did not run", run.call.name()))));
-    };
-    match error {
-        Some(error) => vec![Tensor::invalid(error); parts.outputs],
-        None => y,
+    match (error, run.parts.get()) {
+        (None, Some(_)) => y,
+        (Some(error), Some(parts)) => vec![Tensor::invalid(error); parts.outputs],
+        // The forward function did not run, since a leaf is invalid. Only it can tell how its result is built.
+        (Some(error), None) => {
+            let leaves: Vec<Tensor> = leaves.iter().copied().cloned().collect();
+            let (_, outputs) = run.call.forward(&leaves);
+            vec![Tensor::invalid(error); outputs]
+        }
+        (None, None) => raise(Error::msg(format!("{} did not run", run.call.name()))),
     }
 }
 

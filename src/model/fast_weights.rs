@@ -1,7 +1,7 @@
 //! A recurrent network with fast weights.
 
 use super::options::Recurrent;
-use super::recurrent::{RecurrentParams, chosen, input_part, sequences, step, zeros};
+use super::recurrent::{RecurrentParams, Sizes, chosen, step};
 use retrograd::{Rng, Tensor, Tree};
 
 /// Options of [`recurrent_fw_network`] beside those of every recurrent network.
@@ -55,6 +55,27 @@ pub struct FastState {
     pub a: Tensor,
 }
 
+impl Sizes {
+    /// Sequences with the batch's axis, and the state before them; or why one of them or the parameters are refused.
+    fn begin_fast(
+        self,
+        p: &RecurrentParams,
+        x: &Tensor,
+        previous: &Option<FastState>,
+    ) -> Result<(Tensor, FastState), Tensor> {
+        self.weight("the weight `w`", &p.w, self.hidden)?;
+        let x = self.sequences(x)?;
+        let Some(state) = previous else {
+            let a = Tensor::zeros([x.size(0), self.hidden, self.hidden]).to_dtype(x.dtype());
+            let h = self.zeros(&x);
+            return Ok((x, FastState { h, a }));
+        };
+        self.state("the state `h`", &state.h, &x, 2)?;
+        self.state("the fast weights `a`", &state.a, &x, 3)?;
+        Ok((x, state.clone()))
+    }
+}
+
 /// Added to the variance in layer normalisation.
 const EPS: f64 = 1e-5;
 
@@ -96,17 +117,16 @@ pub fn recurrent_fw_network(
     let params = RecurrentParams::new(&options.recurrent, rng);
     let FastWeights { recurrent, decay, rate, steps, layer_norm } = options.clone();
     let Recurrent { inputs, hidden, output, .. } = recurrent;
+    let sizes = Sizes { network: "recurrent_fw_network", inputs, hidden };
     let f = move |p: &RecurrentParams, x: &Tensor, previous: &Option<FastState>| {
-        let x = sequences(x);
-        let (from_input, w) = input_part(&x, &p.w, inputs);
+        let (x, mut state) = match sizes.begin_fast(p, x, previous) {
+            Ok(begun) => begun,
+            Err(invalid) => return (invalid.clone(), FastState { h: invalid.clone(), a: invalid }),
+        };
+        let (from_input, w) = sizes.input_part(&x, &p.w);
         let from_input = from_input + &p.b;
-        let mut state = previous.clone().unwrap_or_else(|| {
-            let h = zeros(&x, hidden);
-            let a = Tensor::zeros([x.shape()[0] as usize, hidden, hidden]).to_dtype(x.dtype());
-            FastState { h, a }
-        });
         let mut outputs = Vec::new();
-        for t in 0..x.shape()[1] as usize {
+        for t in 0..x.size(1) {
             let last = state.h.unsqueeze(2);
             state.a = &state.a * decay + last.matmul(&last.t()) * rate;
             let sums = step(&from_input, t) + state.h.matmul(&w);

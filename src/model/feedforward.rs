@@ -11,7 +11,8 @@ use retrograd::{Error, Result, Rng, Tensor};
 /// Parameters, or state: an element for each layer, in order.
 pub type Layers = Vec<AnyTree>;
 
-/// The entry of layer `i`; of a list of one the only one.
+/// The entry of layer `i`, none behind the end; of a list of one the only one, whichever layer it is. So for all options that
+/// are lists.
 fn of_layer<T: Copy>(each: &[T], i: usize) -> Option<T> {
     if each.len() == 1 { each.first().copied() } else { each.get(i).copied() }
 }
@@ -54,7 +55,8 @@ impl NeuralNetwork {
         self
     }
 
-    /// With what probability an input of a layer is dropped in training: a number for each layer, or one for all.
+    /// With what probability an input of a layer is dropped in training: a number for each layer, or one for all. Layers
+    /// behind the end of a list have 0.
     pub fn dropout(mut self, probabilities: impl Into<Vec<f64>>) -> NeuralNetwork {
         self.dropouts = probabilities.into();
         self
@@ -101,6 +103,9 @@ impl NeuralNetwork {
 }
 
 /// Options of [`spatial_network`].
+///
+/// What can differ from layer to layer is a list: an entry for each layer, or one for all. Layers behind the end of a list of
+/// several have the default.
 #[derive(Clone, Debug)]
 pub struct SpatialNetwork {
     inputs: usize,
@@ -133,31 +138,34 @@ impl SpatialNetwork {
         }
     }
 
-    /// Height and width of kernels: a number for each layer, or one for all.
+    /// Height and width of kernels: a number for each layer, or one for all; by default 5.
     pub fn kernel_size(mut self, sizes: impl Into<Vec<usize>>) -> SpatialNetwork {
         self.kernels = sizes.into();
         self
     }
 
-    /// Zeros around the input of each layer, or of all; by default `(kernel - 1) / 2`.
+    /// Zeros around the input: a number for each layer, or one for all; by default `(kernel - 1) / 2`.
     pub fn padding(mut self, paddings: impl Into<Vec<usize>>) -> SpatialNetwork {
         self.paddings = paddings.into();
         self
     }
 
-    /// Strides of the layers; 1 for those that are not named, so `[4]` is Torch's `inputStride = 4`.
+    /// Strides of convolutions: a number for each layer, or one for all; by default 1, so `[4, 1]` is Torch's
+    /// `inputStride = 4`, which is of the first layer alone.
     pub fn stride(mut self, strides: impl Into<Vec<usize>>) -> SpatialNetwork {
         self.strides = strides.into();
         self
     }
 
-    /// The side of the maximum that is taken behind each layer; 1 for none.
+    /// The side of the maximum that is taken behind layers, which is its stride too: a number for each layer, or one for all;
+    /// by default 1, which is none.
     pub fn poolings(mut self, sides: impl Into<Vec<usize>>) -> SpatialNetwork {
         self.poolings = sides.into().into_iter().map(|side| (side, side)).collect();
         self
     }
 
-    /// The same with strides of their own: side and stride for each layer.
+    /// The same with strides of their own: side and stride for each layer, or one pair for all. A side of 1 is none, whatever
+    /// its stride.
     pub fn strided_poolings(mut self, sides_and_strides: impl Into<Vec<(usize, usize)>>) -> SpatialNetwork {
         self.poolings = sides_and_strides.into();
         self
@@ -176,7 +184,7 @@ impl SpatialNetwork {
     }
 
     /// With what probability a channel of a layer's input is dropped in training: a number for each layer, or one for
-    /// all.
+    /// all; by default 0.
     pub fn dropout(mut self, probabilities: impl Into<Vec<f64>>) -> SpatialNetwork {
         self.dropouts = probabilities.into();
         self
@@ -194,7 +202,7 @@ impl SpatialNetwork {
         SpatialNetwork::new(3, [64, 192, 384, 256, 256])
             .kernel_size([11, 5, 3, 3, 3])
             .padding([2, 2, 1, 1, 1])
-            .stride([4])
+            .stride([4, 1])
             .strided_poolings([(3, 2), (3, 2), (1, 1), (1, 1), (3, 2)])
             .batch_normalization(true)
     }
@@ -208,7 +216,7 @@ impl SpatialNetwork {
             }
             let kernel = of_layer(&self.kernels, i).unwrap_or(5);
             let padding = of_layer(&self.paddings, i).unwrap_or(kernel.saturating_sub(1) / 2);
-            let stride = self.strides.get(i).copied().unwrap_or(1);
+            let stride = of_layer(&self.strides, i).unwrap_or(1);
             let convolution = Conv2d::new(inputs, channels, kernel).stride(stride).padding(padding);
             net = begun(net, convolution, self.init);
             if self.batch_normalization {

@@ -18,7 +18,7 @@ mod transformer;
 
 pub use fast_weights::{FastState, FastWeights, recurrent_fw_network};
 pub use feedforward::{Layers, NeuralNetwork, SpatialNetwork, alexnet, neural_network, spatial_network};
-pub use options::{Activation, Init, Output, Recurrent};
+pub use options::{Activation, ActivationFunction, Init, Output, Recurrent};
 pub use recurrent::{
     GruParams, Hidden, LstmParams, LstmState, Normalization, RecurrentParams, recurrent_gru_network,
     recurrent_lstm_network, recurrent_network,

@@ -2,7 +2,7 @@
 //! different lengths, soft attention.
 
 use retrograd::nn::{Ctx, init};
-use retrograd::{Error, ErrorKind, INFER, Rng, Tensor, Tree};
+use retrograd::{Error, ErrorKind, INFER, Rng, Tensor, Tree, tree};
 
 /// Added to a variance before its root is taken.
 const EPS: f64 = 1e-5;
@@ -33,10 +33,17 @@ impl GainBias {
 /// [`nn::LayerNorm`](crate::nn::LayerNorm) is the same with a gradient written by hand.
 ///
 /// Torch: `autograd.module.LayerNormalization`.
+///
+/// # Errors
+/// As an invalid tensor, if the last axis has another length.
 pub fn layer_normalization(
     features: usize,
 ) -> (impl Fn(&GainBias, &Tensor) -> Tensor + Clone + Send + Sync + 'static + use<>, GainBias) {
     let f = move |p: &GainBias, x: &Tensor| {
+        if x.error().is_none() && x.shape().to_vec().last() != Some(&features) {
+            let message = format!("the input is to be [.., {features}], got shape {}", x.shape());
+            return Error::new(ErrorKind::Shape, message).refuse("layer_normalization", &[x]);
+        }
         let off = x - x.mean_keepdim(-1);
         p.applied(&(&off / (off.square().mean_keepdim(-1) + EPS).sqrt()))
     };
@@ -63,6 +70,10 @@ pub struct MaskedStats {
 ///
 /// Torch: `autograd.module.MaskedBatchNormalization` (which centres by the wrong statistic and always divides by the
 /// running one; this is what it documents).
+///
+/// # Errors
+/// As an invalid tensor, if `x` has another shape or the mask does not broadcast to it; the statistics that training
+/// yields are invalid then too.
 #[expect(clippy::type_complexity, reason = "a function and two values: a name would hide what it takes")]
 pub fn masked_batch_normalization(
     features: usize,
@@ -78,6 +89,9 @@ pub fn masked_batch_normalization(
     MaskedStats,
 ) {
     let f = move |p: &GainBias, x: &Tensor, mask: &Tensor, stats: &MaskedStats, ctx: &Ctx| {
+        if let Some(invalid) = masked_misfit(x, features) {
+            return (invalid.clone(), tree::map(stats, |_| invalid.clone()));
+        }
         let (rows, weights) = (x.reshape([INFER, features]), mask.expand_as(x).reshape([INFER, features]));
         let count = weights.sum_dim(0);
         // An empty batch counts as one of zeros.
@@ -108,6 +122,22 @@ pub fn masked_batch_normalization(
     (f, GainBias::new(features, 0.1), stats)
 }
 
+/// Why an input of [`masked_batch_normalization`] is refused, as an invalid tensor.
+fn masked_misfit(x: &Tensor, features: usize) -> Option<Tensor> {
+    if x.error().is_some() {
+        return Some(x.clone());
+    }
+    let lengths = x.shape().to_vec();
+    if matches!(lengths.len(), 2 | 3) && lengths.last() == Some(&features) {
+        return None;
+    }
+    let message = format!(
+        "the input is to be [batch, {features}] or [batch, time, {features}], got shape {}",
+        x.shape()
+    );
+    Some(Error::new(ErrorKind::Shape, message).refuse("masked_batch_normalization", &[x]))
+}
+
 /// Sizes of [`soft_attention`].
 #[derive(Clone, Debug)]
 pub struct SoftAttention {
@@ -127,6 +157,16 @@ impl SoftAttention {
     pub fn layer_normalization(mut self, normalize: bool) -> SoftAttention {
         self.layer_normalization = normalize;
         self
+    }
+
+    /// Whether a subject and a state have such shapes.
+    fn fits(&self, subject: &[usize], h: &[usize]) -> bool {
+        let (features, choices) = (self.subject_features, self.subject_choices);
+        match (subject, h) {
+            ([i, k], [j]) => [*i, *k, *j] == [features, choices, self.hidden],
+            ([n, i, k], [m, j]) => n == m && [*i, *k, *j] == [features, choices, self.hidden],
+            _ => false,
+        }
     }
 }
 
@@ -150,7 +190,13 @@ pub struct AttentionParams {
 /// `subject` is `[batch, subject features, subject choices]` and `h` `[batch, hidden]`; neither with the first axis for a
 /// single one (Xu et al. 2015, <https://arxiv.org/abs/1502.03044>).
 ///
+/// With `s[k] = sum_i w_subject[i] subject[i, k] + sum_j h[j] w_hidden[j, k] + bias[k]`, how likely choice `k` is is
+/// `softmax(s)[k]`; with layer normalisation it takes the place of the bias.
+///
 /// Torch: `autograd.module.SoftAttention`.
+///
+/// # Errors
+/// As invalid tensors, if subject or state have another shape.
 pub fn soft_attention(
     options: &SoftAttention,
     rng: &mut Rng,
@@ -158,8 +204,8 @@ pub fn soft_attention(
     impl Fn(&AttentionParams, &Tensor, &Tensor) -> (Tensor, Tensor) + Clone + Send + Sync + 'static + use<>,
     AttentionParams,
 ) {
-    let SoftAttention { hidden, subject_features, subject_choices, layer_normalization: normalize } =
-        *options;
+    let options = options.clone();
+    let SoftAttention { hidden, subject_features, subject_choices, layer_normalization: normalize } = options;
     let bound = |inputs: usize| 1.0 / (inputs.max(1) as f64).sqrt();
     let params = AttentionParams {
         w_subject: init::uniform(rng, [subject_features], -bound(subject_features), bound(subject_features)),
@@ -169,10 +215,14 @@ pub fn soft_attention(
     };
     let (normalised, _) = layer_normalization(subject_choices);
     let f = move |p: &AttentionParams, subject: &Tensor, h: &Tensor| {
-        let ranks = (subject.error().is_none() && h.error().is_none()).then(|| (subject.rank(), h.rank()));
-        if ranks.is_some_and(|ranks| !matches!(ranks, (2, 1) | (3, 2))) {
-            let message =
-                "a subject [batch, features, choices] and a state [batch, hidden], or both without `batch`";
+        let valid = subject.error().is_none() && h.error().is_none();
+        if valid && !options.fits(&subject.shape().to_vec(), &h.shape().to_vec()) {
+            let message = format!(
+                "a subject [batch, features, choices] and a state [batch, hidden], or both without `batch`, \
+                 of {subject_features} features, {subject_choices} choices and {hidden} hidden, got {} and {}",
+                subject.shape(),
+                h.shape()
+            );
             let invalid = Error::new(ErrorKind::Shape, message).refuse("soft_attention", &[subject, h]);
             return (invalid.clone(), invalid);
         }

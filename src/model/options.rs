@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use retrograd::nn::init::{self, Fan, Nonlinearity};
 use retrograd::nn::{
-    Ctx, Elu, Gelu, Hardtanh, LeakyRelu, LogSoftmax, Module, Relu, Selu, Sequential, Sigmoid, Silu, Softmax,
-    Softplus, Softsign, Tanh,
+    AutoModule, Ctx, Elu, Gelu, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSigmoid, LogSoftmax, Mish,
+    Module, Prelu, Relu, Relu6, Selu, Sequential, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
 };
 use retrograd::{Rng, Tensor, tree};
 
@@ -126,7 +126,16 @@ pub(super) fn begun<X, M: Module<Input = Tensor>>(
     }
 }
 
-/// An elementwise function between layers, or one along the last axis.
+/// An elementwise function between layers, one along the last axis, or your own.
+///
+/// ```
+/// use retrograd::model::{Activation, NeuralNetwork, neural_network};
+/// use retrograd::nn::Ctx;
+/// use retrograd::{Rng, Tensor};
+/// let options = NeuralNetwork::new(3, [8, 2]).activation(Activation::function(|x| x.sin() + x));
+/// let (f, params, state) = neural_network(&options, &mut Rng::seed(1));
+/// assert_eq!(f(&params, &state, &Tensor::ones([4, 3]), &mut Ctx::eval()).0.shape(), [4, 2]);
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[non_exhaustive]
 pub enum Activation {
@@ -156,9 +165,42 @@ pub enum Activation {
     Softmax,
     /// Their logarithms.
     LogSoftmax,
+    /// `x` between 0 and 6.
+    Relu6,
+    /// `(x + 3) / 6` between 0 and 1.
+    HardSigmoid,
+    /// `x` times that.
+    HardSwish,
+    /// `x tanh(log(1 + exp(x)))`.
+    Mish,
+    /// `log(1 / (1 + exp(-x)))`.
+    LogSigmoid,
+    /// `x`, or below zero `x` times a slope that each layer learns, first 0.25.
+    Prelu,
+    /// A function of your own, whose gradient is derived: see [`Activation::function`].
+    Function(ActivationFunction),
+}
+
+/// A function of your own between layers; made by [`Activation::function`].
+#[derive(Clone, Copy, Debug)]
+pub struct ActivationFunction(fn(&Tensor) -> Tensor);
+
+/// Of the same function: whether they have one address, which two functions of the same code may have too.
+impl PartialEq for ActivationFunction {
+    fn eq(&self, other: &ActivationFunction) -> bool {
+        std::ptr::fn_addr_eq(self.0, other.0)
+    }
 }
 
 impl Activation {
+    /// A function of your own, which captures nothing; its output goes into the next layer as it is. What has parameters or
+    /// captures is a layer, to be [added](Sequential::add) to the network that [`NeuralNetwork::layers`] yields.
+    ///
+    /// [`NeuralNetwork::layers`]: super::NeuralNetwork::layers
+    pub fn function(f: fn(&Tensor) -> Tensor) -> Activation {
+        Activation::Function(ActivationFunction(f))
+    }
+
     /// The network with this behind it.
     pub fn onto<X>(self, net: Sequential<X>) -> Sequential<X> {
         match self {
@@ -175,6 +217,15 @@ impl Activation {
             Activation::HardTanh => net.add(Hardtanh::default()),
             Activation::Softmax => net.add(Softmax::new(-1)),
             Activation::LogSoftmax => net.add(LogSoftmax::new(-1)),
+            Activation::Relu6 => net.add(Relu6),
+            Activation::HardSigmoid => net.add(Hardsigmoid),
+            Activation::HardSwish => net.add(Hardswish),
+            Activation::Mish => net.add(Mish),
+            Activation::LogSigmoid => net.add(LogSigmoid),
+            Activation::Prelu => net.add(Prelu::new()),
+            Activation::Function(ActivationFunction(f)) => {
+                net.add(AutoModule::new("Activation", (), move |(): &(), x: &Tensor| f(x)))
+            }
         }
     }
 }

@@ -4,32 +4,91 @@ use std::sync::Arc;
 
 use super::options::{Output, Recurrent};
 use retrograd::nn::{BatchNorm1d, Ctx, Mode, Module, NormParams, RunningStats};
-use retrograd::{Error, Rng, Tensor, Tree, tree};
+use retrograd::{Error, ErrorKind, Rng, Tensor, Tree, tree};
 
-/// Sequences `[batch, steps, features]`; one without the first axis is a batch of one.
-pub(super) fn sequences(x: &Tensor) -> Tensor {
-    if x.error().is_none() && x.rank() == 2 { x.unsqueeze(0) } else { x.clone() }
+/// How large a recurrent network is, and what it is called: what its arguments are held against.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pub(super) network: &'static str,
+    pub(super) inputs: usize,
+    pub(super) hidden: usize,
 }
 
-/// A state of zeros `[batch, hidden]`.
-pub(super) fn zeros(x: &Tensor, hidden: usize) -> Tensor {
-    Tensor::zeros([x.shape()[0] as usize, hidden]).to_dtype(x.dtype())
-}
+impl Sizes {
+    /// Sequences `[batch, steps, inputs]` of at least one step, where one without the first axis is a batch of one; or, as an
+    /// invalid tensor, why `x` is none.
+    pub(super) fn sequences(self, x: &Tensor) -> Result<Tensor, Tensor> {
+        if x.error().is_some() {
+            return Err(x.clone());
+        }
+        let (lengths, inputs) = (x.shape().to_vec(), self.inputs);
+        let refuse = |message: String, help: &'static str| {
+            Err(Error::new(ErrorKind::Shape, message).help(help).refuse(self.network, &[x]))
+        };
+        if !matches!(lengths.len(), 2 | 3) || lengths.last() != Some(&inputs) {
+            let message = format!(
+                "the input is to be [batch, steps, {inputs}] or [steps, {inputs}], got shape {}",
+                x.shape()
+            );
+            return refuse(
+                message,
+                "one step of a batch is `x.unsqueeze(1)`, of one sequence `x.unsqueeze(0)`",
+            );
+        }
+        if lengths[lengths.len() - 2] == 0 {
+            let message = format!("the input is to have at least one step, got shape {}", x.shape());
+            return refuse(message, "a sequence of no steps has no last output");
+        }
+        Ok(if lengths.len() == 2 { x.unsqueeze(0) } else { x.clone() })
+    }
 
-/// The outputs that are asked for, of those of all steps.
-pub(super) fn chosen(outputs: &[Tensor], output: Output) -> Tensor {
-    match (output, outputs.last()) {
-        (Output::All, _) => Tensor::stack(outputs, 1),
-        (Output::Last, Some(last)) => last.clone(),
-        (Output::Last, None) => Tensor::invalid(Error::msg("a sequence of no steps has no last output")),
+    /// Refuses a weight that has not a row for each number of input and state, and so many columns.
+    pub(super) fn weight(self, name: &str, w: &Tensor, columns: usize) -> Result<(), Tensor> {
+        let expected = [self.inputs + self.hidden, columns];
+        self.fits(w, &expected, [name, "parameters are those that came with the network"])
+    }
+
+    /// Refuses a part of a state that is not `[batch, hidden, ..]` beside the sequences `x`, the further axes of length
+    /// `hidden` too.
+    pub(super) fn state(self, name: &str, part: &Tensor, x: &Tensor, axes: usize) -> Result<(), Tensor> {
+        let mut expected = vec![self.hidden; axes];
+        expected[0] = x.size(0);
+        self.fits(
+            part,
+            &expected,
+            [name, "a state is of as many sequences as the input; `None` begins new ones"],
+        )
+    }
+
+    fn fits(self, got: &Tensor, expected: &[usize], [name, help]: [&str; 2]) -> Result<(), Tensor> {
+        if got.error().is_some() {
+            return Err(got.clone());
+        }
+        if got.shape().to_vec() == expected {
+            return Ok(());
+        }
+        let message = format!("{name} is to have shape {expected:?}, got {}", got.shape());
+        Err(Error::new(ErrorKind::Shape, message).help(help.to_owned()).refuse(self.network, &[got]))
+    }
+
+    /// A state of zeros `[batch, hidden]`, for sequences that passed.
+    pub(super) fn zeros(self, x: &Tensor) -> Tensor {
+        Tensor::zeros([x.size(0), self.hidden]).to_dtype(x.dtype())
+    }
+
+    /// A weight of rows for the input, then for the state, taken apart; and what the input makes of it in all steps,
+    /// `[batch, steps, columns]`, in one product.
+    pub(super) fn input_part(self, x: &Tensor, w: &Tensor) -> (Tensor, Tensor) {
+        (x.matmul(&w.narrow(0, 0, self.inputs)), w.narrow(0, self.inputs, self.hidden))
     }
 }
 
-/// A weight of rows for the input, then for the state, taken apart; and what the input makes of it in all steps,
-/// `[batch, steps, columns]`, in one product.
-pub(super) fn input_part(x: &Tensor, w: &Tensor, inputs: usize) -> (Tensor, Tensor) {
-    let hidden = (w.shape()[0] as usize).saturating_sub(inputs);
-    (x.matmul(&w.narrow(0, 0, inputs)), w.narrow(0, inputs, hidden))
+/// The outputs that are asked for, of those of all steps, of which there is one or more.
+pub(super) fn chosen(outputs: &[Tensor], output: Output) -> Tensor {
+    match (output, outputs.last()) {
+        (Output::Last, Some(last)) => last.clone(),
+        _ => Tensor::stack(outputs, 1),
+    }
 }
 
 /// What step `t` is of, `[batch, columns]`.
@@ -60,12 +119,31 @@ pub struct Hidden {
     pub h: Tensor,
 }
 
+impl Sizes {
+    /// Sequences with the batch's axis, and the state before them; or why either is refused.
+    fn begin(self, x: &Tensor, previous: &Option<Hidden>) -> Result<(Tensor, Tensor), Tensor> {
+        let x = self.sequences(x)?;
+        let h = match previous {
+            Some(Hidden { h }) => {
+                self.state("the state `h`", h, &x, 2)?;
+                h.clone()
+            }
+            None => self.zeros(&x),
+        };
+        Ok((x, h))
+    }
+}
+
 /// A network with `h[t] = tanh([x[t], h[t-1]] w + b)`, and its first parameters: `f(params, x, previous state)` yields
 /// output and state, which is given to the next call where a sequence goes on, or `None` where it begins.
 ///
 /// `x` is `[batch, steps, inputs]`, or `[steps, inputs]` for a batch of one.
 ///
 /// Torch: `autograd.model.RecurrentNetwork`.
+///
+/// # Errors
+/// As an invalid output and state, if `x` has another shape or no steps, or the state or the weight does not fit it; and so of
+/// each recurrent network.
 ///
 /// ```
 /// use retrograd::model::{Output, Recurrent, RecurrentParams, recurrent_network};
@@ -93,13 +171,17 @@ pub fn recurrent_network(
 ) {
     let params = RecurrentParams::new(options, rng);
     let Recurrent { inputs, hidden, output, .. } = *options;
+    let sizes = Sizes { network: "recurrent_network", inputs, hidden };
     let f = move |p: &RecurrentParams, x: &Tensor, previous: &Option<Hidden>| {
-        let x = sequences(x);
-        let (from_input, w) = input_part(&x, &p.w, inputs);
+        let checked = sizes.weight("the weight `w`", &p.w, hidden).and_then(|()| sizes.begin(x, previous));
+        let (x, mut h) = match checked {
+            Ok(begun) => begun,
+            Err(invalid) => return (invalid.clone(), Hidden { h: invalid }),
+        };
+        let (from_input, w) = sizes.input_part(&x, &p.w);
         let from_input = from_input + &p.b;
-        let mut h = previous.as_ref().map_or_else(|| zeros(&x, hidden), |state| state.h.clone());
         let mut outputs = Vec::new();
-        for t in 0..x.shape()[1] as usize {
+        for t in 0..x.size(1) {
             h = (step(&from_input, t) + h.matmul(&w)).tanh();
             outputs.push(h.clone());
         }
@@ -172,6 +254,28 @@ impl Norms {
     }
 }
 
+impl Sizes {
+    /// As [`Sizes::begin`], with the parameters, of an LSTM.
+    fn begin_lstm(
+        self,
+        p: &LstmParams,
+        x: &Tensor,
+        previous: &Option<LstmState>,
+        norms: Option<&Norms>,
+    ) -> Result<(Tensor, LstmState), Tensor> {
+        self.weight("the weight `w`", &p.w, 4 * self.hidden)?;
+        let x = self.sequences(x)?;
+        let Some(state) = previous else {
+            let zeros = self.zeros(&x);
+            let norm = norms.map(|norms| tree::cast(&norms.begin(), x.dtype()));
+            return Ok((x, LstmState { h: zeros.clone(), c: zeros, norm }));
+        };
+        self.state("the state `h`", &state.h, &x, 2)?;
+        self.state("the state `c`", &state.c, &x, 2)?;
+        Ok((x, state.clone()))
+    }
+}
+
 fn normalised(
     norm: &Arc<BatchNorm1d>,
     params: Option<&NormParams>,
@@ -229,22 +333,20 @@ pub fn recurrent_lstm_network(
         let [sums, cells] = [4 * hidden, hidden].map(|width| Arc::new(BatchNorm1d::new(width)));
         Arc::new(Norms { sums, cells, steps })
     });
+    let sizes = Sizes { network: "recurrent_lstm_network", inputs, hidden };
     let f = move |p: &LstmParams, x: &Tensor, previous: &Option<LstmState>| {
-        let x = sequences(x);
-        let (mut from_input, w) = input_part(&x, &p.w, inputs);
+        let (x, mut state) = match sizes.begin_lstm(p, x, previous, norms.as_deref()) {
+            Ok(begun) => begun,
+            Err(invalid) => {
+                return (invalid.clone(), LstmState { h: invalid.clone(), c: invalid, norm: None });
+            }
+        };
+        let (mut from_input, w) = sizes.input_part(&x, &p.w);
         if let Some(b) = &p.b {
             from_input += b;
         }
-        let mut state = previous.clone().unwrap_or_else(|| {
-            let zeros = zeros(&x, hidden);
-            LstmState {
-                h: zeros.clone(),
-                c: zeros,
-                norm: norms.as_ref().map(|norms| tree::cast(&norms.begin(), x.dtype())),
-            }
-        });
         let mut outputs = Vec::new();
-        for t in 0..x.shape()[1] as usize {
+        for t in 0..x.size(1) {
             let mut sums = step(&from_input, t) + state.h.matmul(&w);
             let mut stats = norms.as_ref().zip(state.norm.as_mut()).and_then(|(norms, norm)| {
                 let last = norm.steps.len().checked_sub(1)?;
@@ -302,14 +404,21 @@ pub fn recurrent_gru_network(
         v: options.weight(rng, inputs + hidden, hidden, 1),
         c: Tensor::zeros([hidden]),
     };
+    let sizes = Sizes { network: "recurrent_gru_network", inputs, hidden };
     let f = move |p: &GruParams, x: &Tensor, previous: &Option<Hidden>| {
-        let x = sequences(x);
-        let (gates_of_input, w) = input_part(&x, &p.w, inputs);
-        let (value_of_input, v) = input_part(&x, &p.v, inputs);
+        let checked = sizes
+            .weight("the weight `w`", &p.w, 2 * hidden)
+            .and_then(|()| sizes.weight("the weight `v`", &p.v, hidden))
+            .and_then(|()| sizes.begin(x, previous));
+        let (x, mut h) = match checked {
+            Ok(begun) => begun,
+            Err(invalid) => return (invalid.clone(), Hidden { h: invalid }),
+        };
+        let (gates_of_input, w) = sizes.input_part(&x, &p.w);
+        let (value_of_input, v) = sizes.input_part(&x, &p.v);
         let (gates_of_input, value_of_input) = (gates_of_input + &p.b, value_of_input + &p.c);
-        let mut h = previous.as_ref().map_or_else(|| zeros(&x, hidden), |state| state.h.clone());
         let mut outputs = Vec::new();
-        for t in 0..x.shape()[1] as usize {
+        for t in 0..x.size(1) {
             let gates = (step(&gates_of_input, t) + h.matmul(&w)).sigmoid();
             let [r, z] = [0, 1].map(|gate| gates.narrow(1, gate * hidden, hidden));
             let value = (step(&value_of_input, t) + (r * &h).matmul(&v)).tanh();

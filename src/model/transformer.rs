@@ -108,6 +108,9 @@ const EMBEDDING: f64 = 0.02;
 /// Embeddings of tokens and of positions are summed; layers normalise before attention and before the linear parts, with
 /// the exact Gelu between (Radford et al. 2019, GPT-2).
 ///
+/// # Errors
+/// As an invalid tensor, if the tokens have another shape, are no integers, or none of the network's.
+///
 /// ```
 /// use retrograd::model::{Transformer, TransformerParams, transformer};
 /// use retrograd::nn::Ctx;
@@ -140,13 +143,15 @@ pub fn transformer(
         head: head.params(rng),
     };
     let f = move |p: &TransformerParams, text: &Tensor, ctx: &mut Ctx| {
-        let fits = text.error().is_some() || text.rank() == 2 && text.shape()[1] as usize <= context;
-        if !fits {
+        if text.error().is_some() {
+            return text.clone();
+        }
+        if text.rank() != 2 || text.size(1) > context {
             let message =
                 format!("tokens `[batch, steps]` of at most {context} steps, got shape {}", text.shape());
             return Error::new(ErrorKind::Shape, message).refuse("transformer", &[text]);
         }
-        let steps = text.shape()[1] as usize;
+        let steps = text.size(1);
         let (words, ()) = Embedding::apply(&embedding, &p.embedding, &(), text, ctx);
         let placed = words + p.position.narrow(0, 0, steps);
         let (x, ()) = Dropout::apply(&dropout, &(), &(), &placed, ctx);
