@@ -63,7 +63,8 @@ fn wrapped(error: candle_core::Error) -> Error {
 
 impl<M: candle_nn::Module> Candle<M> {
     /// The layer, and the variables that it was built from. A function `Fn(&candle_core::Tensor) ->
-    /// candle_core::Result<candle_core::Tensor>` is a layer of candle too.
+    /// candle_core::Result<candle_core::Tensor>` is a layer of candle too; so is `candle_nn::func`, for a `candle_nn::Sequential`,
+    /// which threads may not share, written as one.
     ///
     /// # Errors
     /// If a variable is not on the CPU, or of a dtype that retrograd lacks.
@@ -72,7 +73,7 @@ impl<M: candle_nn::Module> Candle<M> {
         let vars: BTreeMap<String, Var> =
             vars.iter().map(|(name, var)| (name.clone(), var.clone())).collect();
         for (name, var) in &vars {
-            from_candle(var.as_tensor()).map_err(|error| error.context(name))?;
+            let _ = from_candle(var.as_tensor()).map_err(|error| error.context(name))?;
         }
         let path = std::any::type_name::<M>();
         let name = path.split('<').next().unwrap_or(path).rsplit("::").next().unwrap_or(path);
@@ -165,7 +166,8 @@ impl<M: candle_nn::Module + Send + Sync + 'static> Module for Candle<M> {
     ) -> (Tensor, Self::Saved, ()) {
         match self.run(params, input) {
             Ok((output, record)) => (output, Foreign::new(Some(record)), ()),
-            Err(error) => (Tensor::invalid(error.context(self.name)), Foreign::new(None), ()),
+            // Retrograd says which layer it was.
+            Err(error) => (Tensor::invalid(error), Foreign::new(None), ()),
         }
     }
 
