@@ -59,9 +59,10 @@ pub fn module_at<M: Module>(
     gradients(&own, &derived, &at, module.is_foreign())?;
     // The function of a container goes through its parts, that of an `AutoModule` is the derived one: of such nothing
     // but this calls `backward`.
-    let reference: &(dyn Fn(&(M::Params, M::Input)) -> Tensor + Sync) =
-        if module.is_foreign() { &own } else { &derived };
-    is_the_gradient(&by_hand, reference, &at, &flat(&dy))
+    match module.is_foreign() {
+        true => is_the_gradient(&by_hand, &own, &at, &flat(&dy)),
+        false => is_the_gradient(&by_hand, &derived, &at, &flat(&dy)),
+    }
 }
 
 /// Checks a criterion on an input and a target, in f64, as [`module`] does.

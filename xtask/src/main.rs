@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 
 mod bench;
 mod check;
+mod examples;
 mod memcheck;
 #[cfg(feature = "operations")]
 mod operations;
@@ -18,6 +19,7 @@ Usage: cargo xtask <command>
 Commands:
   check       Formatting, lints, documentation: what CI runs after the tests, cheapest first
   bench       Our benchmark and the peers' in turns, and the ratios of their times
+  examples    Each example for a moment
   memcheck    The unit tests of `tensor/` under valgrind
   operations  The list of public operations, docs/operations.md
 
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let result = match arguments.split_first().map(|(command, rest)| (command.as_str(), rest)) {
         Some(("check", rest)) => check::main(rest),
         Some(("bench", rest)) => bench::main(rest),
+        Some(("examples", rest)) => examples::main(rest),
         Some(("memcheck", rest)) => memcheck::main(rest),
         Some(("operations", rest)) => operations::main(rest),
         None | Some(("help" | "--help" | "-h", _)) => {

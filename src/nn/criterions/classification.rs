@@ -31,7 +31,7 @@ fn along_classes(vector: &Tensor, scores: &Tensor) -> Tensor {
 
 /// The length of that axis; 1 where there is none.
 fn classes_in(scores: &Tensor) -> usize {
-    if scores.error().is_some() || scores.rank() == 0 { 1 } else { scores.size(class_axis(scores)) as usize }
+    if scores.error().is_some() || scores.rank() == 0 { 1 } else { scores.size(class_axis(scores)) }
 }
 
 /// Whether this is a tensor of probabilities, rather than of class numbers.
