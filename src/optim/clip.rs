@@ -5,7 +5,6 @@ use std::panic::Location;
 use retrograd::{DType, Error, Result, Tensor, Tree, tree};
 
 use super::optimizer::located;
-use super::rule::computed_in;
 use super::schedule::given;
 use super::settings::{Range, within};
 use super::state::{leaves_like, of_leaf, spec, valid, with_leaves};
@@ -42,17 +41,16 @@ pub fn clip_norm<P: Tree>(grads: &P, max_norm: f64) -> Result<(P, Tensor)> {
         if !x.dtype().is_float() {
             return x.clone();
         }
-        let wide = computed_in(x.dtype());
-        (x.to_dtype(wide) * factor.to_dtype(wide)).to_dtype(x.dtype())
+        let wide = x.widened();
+        (&wide * factor.type_as(&wide)).type_as(x)
     });
     Ok((clipped, norm))
 }
 
 /// The Euclidean norm of all elements of floating-point tensors, in the widest of their dtypes.
 pub(super) fn norm(floats: &[&Tensor]) -> Tensor {
-    let wide = floats.iter().map(|x| computed_in(x.dtype()));
-    let widest = wide.fold(DType::F32, |a, b| if b == DType::F64 { b } else { a });
-    let squares = |x: &&Tensor| x.to_dtype(computed_in(x.dtype())).square().sum().to_dtype(widest);
+    let widest = if floats.iter().any(|x| x.dtype() == DType::F64) { DType::F64 } else { DType::F32 };
+    let squares = |x: &&Tensor| x.widened().square().sum().to_dtype(widest);
     let sum = floats.iter().map(squares).reduce(|a, b| a + b);
     sum.unwrap_or_else(|| Tensor::zeros([])).sqrt()
 }
@@ -141,9 +139,9 @@ fn averaged<P: Tree>(average: &P, latest: &P, decay: &Tensor) -> Result<P> {
             means.push(new.clone());
             continue;
         }
-        let wide = computed_in(old.dtype());
-        let share = |x: &Tensor, factor: &Tensor| x.to_dtype(wide) * factor.to_dtype(wide);
-        means.push((share(old, &decay) + share(new, &rest)).to_dtype(old.dtype()));
+        let wide = old.widened();
+        let share = |x: &Tensor, factor: &Tensor| x.type_as(&wide) * factor.type_as(&wide);
+        means.push((share(old, &decay) + share(new, &rest)).type_as(old));
     }
     Ok(with_leaves(average, means))
 }

@@ -2,7 +2,6 @@
 
 use retrograd::{DType, Error, Loss, Result, Tensor, Tree, tree};
 
-use super::rule::computed_in;
 use super::state::{leaves_like, valid, with_leaves};
 
 /// A function to minimise, with its gradient, and the tree that it is a function of.
@@ -25,8 +24,7 @@ impl<'a, P: Tree, V: Loss<Parts = V>, F: FnMut(&P) -> Result<(P, V)>> Objective<
     pub(super) fn new(like: &'a P, maximize: bool, function: F) -> Result<Objective<'a, P, F>> {
         let leaves = tree::leaves(like);
         valid(like, &leaves, "the parameter")?;
-        let floats = leaves.iter().map(|x| computed_in(x.dtype())).filter(|dtype| dtype.is_float());
-        let dtype = floats.fold(DType::F32, |a, b| if b == DType::F64 { b } else { a });
+        let dtype = if leaves.iter().any(|x| x.dtype() == DType::F64) { DType::F64 } else { DType::F32 };
         Ok(Objective { like, dtype, sign: if maximize { -1.0 } else { 1.0 }, function })
     }
 

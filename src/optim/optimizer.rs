@@ -9,7 +9,7 @@ use retrograd::{DType, Error, Result, Tensor, Tree, tree};
 use super::clip;
 use super::counts::Counts;
 use super::groups::Groups;
-use super::rule::{Leaf, Moment, Rule, computed_in};
+use super::rule::{Leaf, Moment, Rule};
 use super::settings::{Range, within};
 use super::state::{State, is_nothing, leaves_like, nothing, of_leaf, spec, valid, with_leaves};
 
@@ -68,9 +68,7 @@ pub trait Optimizer: Clone + Debug + Send + Sync + 'static {
         checked.map_err(|e| of_optimizer(name, at, e))?;
         let slots = assigned.slots().into_iter().map(|slot| {
             let initial = |(i, x): (usize, &Tensor)| match assigned.rule(i, x) {
-                Some((_, rule)) if rule.slots().contains(&slot) => {
-                    rule.initial(slot, &x.to_dtype(computed_in(x.dtype())))
-                }
+                Some((_, rule)) if rule.slots().contains(&slot) => rule.initial(slot, &x.widened()),
                 _ => nothing(),
             };
             (slot.to_owned(), with_leaves(params, leaves.iter().enumerate().map(initial).collect()))
@@ -218,8 +216,9 @@ impl<R: Rule> Assignment<R> {
                 moved.push(param.clone());
                 continue;
             };
-            let dtype = computed_in(param.dtype());
-            let wide = param.to_dtype(dtype);
+            // Squares of small gradients vanish in f16, small changes in bf16.
+            let wide = param.widened();
+            let dtype = wide.dtype();
             let own =
                 names.iter().zip(&slots).map(|(name, slot)| (*name, begun(rule, name, &slot[i], &wide)));
             let own = own.collect();

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use retrograd::{DType, Error, Result, Tensor, Tree};
+use retrograd::{Error, Result, Tensor, Tree};
 
 /// The formula of a first-order optimizer: how one leaf of the parameters moves, given its gradient.
 ///
@@ -165,13 +165,5 @@ impl Leaf {
         let own: Vec<&str> = self.slots.iter().map(|(own, _)| *own).collect();
         let own = if own.is_empty() { "none".to_owned() } else { own.join(", ") };
         Error::msg(format!("there is no slot `{name}` (there is: {own}); name it in `Rule::slots`"))
-    }
-}
-
-/// The dtype that a leaf is computed in: squares of small gradients vanish in f16, small changes in bf16.
-pub(super) fn computed_in(dtype: DType) -> DType {
-    match dtype {
-        DType::F16 | DType::BF16 => DType::F32,
-        other => other,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::layers::shape_of;
 use retrograd::nn::DynModule;
 use retrograd::tree::AnyTree;
 use retrograd::{Error, Shape, Tensor};
@@ -19,11 +20,6 @@ pub use table::{
     CAddTable, CDivTable, CMaxTable, CMinTable, CMulTable, CSubTable, DotProduct, FlattenTable, JoinTable,
     MixtureTable, Mm, Mv, NarrowTable, SelectTable, SplitTable,
 };
-
-/// The shape, and that of a number for an invalid tensor, whose error whatever follows passes on.
-fn shape_of(x: &Tensor) -> Shape {
-    if x.error().is_some() { Shape::SCALAR } else { x.shape() }
-}
 
 /// The gradients of tensors of these shapes, given that of all of them joined along an axis; where it does not fit,
 /// each says so.

@@ -5,7 +5,6 @@ mod classification;
 mod combined;
 mod divergence;
 mod embedding;
-mod margin;
 mod margins;
 mod mse;
 mod pairs;
@@ -16,9 +15,8 @@ pub use classification::{Classes, CrossEntropyLoss, CrossEntropySaved, NllLoss};
 pub use combined::{DynCriterion, MultiCriterion, ParallelCriterion};
 pub use divergence::{DistKLDivCriterion, GaussianNllLoss, KlDivLoss, KlReduction, PoissonNllLoss};
 pub use embedding::{CosineEmbeddingLoss, TripletMarginLoss};
-pub use margin::MarginLoss;
 pub use margins::{
-    HingeEmbeddingLoss, MarginPower, MarginRankingLoss, MultiLabelMarginLoss, MultiMarginLoss,
+    HingeEmbeddingLoss, MarginLoss, MarginPower, MarginRankingLoss, MultiLabelMarginLoss, MultiMarginLoss,
 };
 pub use mse::MseLoss;
 pub use regression::{HuberLoss, L1Loss, SmoothL1Loss, WeightedMseLoss};

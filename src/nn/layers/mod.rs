@@ -40,4 +40,5 @@ pub use pooling::*;
 pub use recurrent::*;
 pub use resampling::{Factors, PixelShuffle, PixelUnshuffle, Upsample};
 pub use shape::*;
+pub(super) use stateless::shape_of;
 pub use window::PerWindowAxis;

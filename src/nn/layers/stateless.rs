@@ -15,7 +15,7 @@ pub trait Function {
 }
 
 /// The shape, and that of a number for an invalid tensor, whose error whatever follows passes on.
-pub(super) fn shape_of(x: &Tensor) -> Shape {
+pub(in crate::nn) fn shape_of(x: &Tensor) -> Shape {
     if x.error().is_some() { Shape::SCALAR } else { x.shape() }
 }
 
